@@ -1,0 +1,28 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """One torch thread a process: steadier than two on a shared two-core machine."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder with the real data sets, or a skip that says how to get them."""
+    where = os.environ.get("MEDCLF_REAL_DATA")
+    if not where:
+        pytest.skip("set MEDCLF_REAL_DATA to the folder that holds chest_xray_224/ and the rest")
+    folder = Path(where).resolve()
+    if not (folder / "chest_xray_224").is_dir():
+        pytest.fail(f"MEDCLF_REAL_DATA={where} has no chest_xray_224/ in it")
+    return folder
