@@ -52,6 +52,13 @@ class Arrays:
     def __len__(self) -> int:
         return len(self.pixels)
 
+    def hashes(self) -> list[str]:
+        """Return the SHA-256 of each image's shape and grey values, as hex digits."""
+        return [
+            hashlib.sha256(f"{image.shape}".encode() + image.tobytes()).hexdigest()
+            for image in self.pixels
+        ]
+
     def take(self, rows: Rows) -> Arrays:
         """Return the store of these rows, in this order."""
         return Arrays(self.pixels[rows])
@@ -105,10 +112,13 @@ class Cohort:
     left_out: pd.DataFrame = field(default_factory=_no_files)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "table", self.table.reset_index(drop=True))
-        _check_columns(self.table, self.findings)
+        table = self.table.reset_index(drop=True)
+        _check_columns(table, self.findings)
         for column in self.findings or ("label",):
-            _check_binary(self.table, column)
+            _check_binary(table, column)
+            if not pd.api.types.is_integer_dtype(table[column]):  # True and 1.0 mean 1
+                table = table.astype({column: np.int64})
+        object.__setattr__(self, "table", table)
         if self.images is not None and len(self.images) != len(self.table):
             raise MedclfError(
                 f"The table has {len(self.table)} rows but the store {len(self.images)} "
@@ -164,10 +174,13 @@ class Cohort:
         """
         columns = sorted(self.table.columns)
         rows = self.table.sort_values("image_id")[columns].to_csv(index=False)
-        return hashlib.sha256(rows.encode()).hexdigest()[:16]
+        return hashlib.sha256(rows.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def counts(self) -> pd.DataFrame:
-        """Count images and patients for each class (or finding), and each split if known."""
+        """Count images and patients for each class (or finding), and each split if known.
+
+        Images on no side of the split are counted as those of the split ``none``.
+        """
         names = self.findings or self.classes
         long = [
             self.table.loc[self.labels[:, i] == 1 if self.findings else self.labels == i].assign(
@@ -175,8 +188,12 @@ class Cohort:
             )
             for i, name in enumerate(names)
         ]
-        by = [c for c in ("split", "class") if c == "class" or c in self.table]
-        grouped = pd.concat(long).groupby(by, sort=True, observed=True)
+        every = pd.concat(long)
+        by = ["class"]
+        if "split" in every:
+            every["split"] = every["split"].astype(object).fillna("none")
+            by = ["split", "class"]
+        grouped = every.groupby(by, sort=True)
         counted: pd.DataFrame = grouped.agg(
             images=("image_id", "size"), patients=("patient_id", "nunique")
         )
@@ -212,6 +229,16 @@ def _check_columns(table: pd.DataFrame, findings: tuple[str, ...]) -> None:
             f"The table lacks the column(s) {', '.join(missing)}; it has "
             f"{', '.join(map(str, table.columns))}."
         )
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()][0]
+        raise MedclfError(f"The table has the column {twice!r} more than once; keep one.")
+    if "split" in table:
+        given = table["split"].dropna().astype(object)
+        if pd.api.types.infer_dtype(given) not in ("string", "empty"):
+            raise MedclfError(
+                "Column split must hold names, such as train, val and test, or nothing; got "
+                f"{given.unique()[:5].tolist()}."
+            )
     if not len(table):
         raise MedclfError("The table has no rows: a cohort needs at least one image.")
     for column in REQUIRED:

@@ -56,7 +56,7 @@ def test_fingerprint_ignores_row_order_only(order: list[int]) -> None:
 def test_part_takes_one_split_and_names_the_known_ones() -> None:
     cohort = make(split=["train"] * 4 + ["test"] * 2)
     assert len(cohort.part("test")) == 2
-    with pytest.raises(MedclfError, match="'tset'.*test, train"):
+    with pytest.raises(MedclfError, match=r"'tset'.*test, train"):
         cohort.part("tset")
     with pytest.raises(MedclfError, match="no 'split' column"):
         make().part("test")
@@ -67,6 +67,24 @@ def test_counts_agree_with_a_count_by_hand() -> None:
     assert counts.loc[("train", "NORMAL"), "images"] == 2
     assert counts.loc[("train", "PNEUMONIA"), "patients"] == 2
     assert counts["images"].sum() == 6
+
+
+def test_images_without_a_split_are_counted_too() -> None:
+    counts = make(split=["train"] * 4 + [None] * 2).counts()
+    assert counts["images"].unstack().loc[["train", "none"]].values.tolist() == [[2, 2], [1, 1]]
+
+
+@pytest.mark.parametrize("kind", [bool, float, object, "boolean"])
+def test_labels_are_whole_numbers_however_they_came(kind) -> None:
+    given = make(label=make().table["label"].astype(kind))
+    assert given.table["label"].tolist() == [0, 1] * 3
+    assert given.table["label"].dtype == np.int64
+    assert given.fingerprint == make().fingerprint
+
+
+def test_a_fingerprint_can_be_made_of_any_name() -> None:
+    odd, other = ([f"i{k}{tail}" for k in range(6)] for tail in ("\udcff", "\udcfe"))
+    assert make(image_id=odd).fingerprint != make(image_id=other).fingerprint
 
 
 def test_counts_of_a_multi_label_cohort_count_each_finding() -> None:
@@ -95,6 +113,8 @@ def test_card_says_what_is_not_known_and_what_was_left_out() -> None:
         (lambda t: t.assign(label=np.nan), "must be 0 or 1"),
         (lambda t: t.assign(patient_id=[None, *t["patient_id"][1:]]), "empty in row 0"),
         (lambda t: t.iloc[:4], "4 rows but the store 6"),
+        (lambda t: t.assign(split=0), r"split must hold names.*\[0\]"),
+        (lambda t: pd.concat([t, t[["label"]]], axis=1), "column 'label' more than once"),
     ],
 )
 def test_bad_tables_are_refused_with_the_reason(change, message: str) -> None:

@@ -25,7 +25,7 @@ def test_pick_follows_the_environment(monkeypatch, name: str, size: int) -> None
 
 def test_an_unknown_name_lists_the_known_ones(monkeypatch) -> None:
     monkeypatch.setenv("MEDCLF_PROFILE", "huge")
-    with pytest.raises(MedclfError, match="'huge'.*tiny, book, full"):
+    with pytest.raises(MedclfError, match=r"'huge'.*tiny, book, full"):
         profile.current()
 
 
