@@ -13,12 +13,12 @@ from typing import Any, Literal, get_args
 import pandas as pd
 
 from medclf_lite import metrics
-from medclf_lite.checkpoints import save_weights
-from medclf_lite.classifier import Classifier
+from medclf_lite.backbones.classifier import Classifier
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.images import Fit
 from medclf_lite.predictions import Predictions
+from medclf_lite.training.checkpoints import save_weights
 
 SPLIT_FILE, RUN_FILE, THRESHOLD_FILE = "split.csv", "run.json", "threshold.json"
 VALIDATION_FILE = "validation_predictions.csv"

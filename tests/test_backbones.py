@@ -12,21 +12,22 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from medclf_lite import backbones, lite0
-from medclf_lite import features as feature_room
 from medclf_lite.backbones import (
     build,
+    builder,
     features,
     freeze,
+    lite0,
     names,
     parameter_groups,
     stage_names,
     unfreeze,
 )
-from medclf_lite.classifier import Classifier, TinyCnn
+from medclf_lite.backbones import frozen as feature_room
+from medclf_lite.backbones.classifier import Classifier, TinyCnn
 from medclf_lite.errors import MedclfError
 
-timm = backbones.timm  # imported there behind the guard for torchvision
+timm = builder.timm  # imported there behind the guard for torchvision
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +134,9 @@ def test_no_network_is_told_at_once_with_three_ways_out(monkeypatch):
     def refuse(*_):
         raise OSError("no network in tests")
 
-    monkeypatch.setattr(backbones.urllib.request, "getproxies", dict)
-    monkeypatch.setattr(backbones.socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(backbones, "_is_cached", lambda _: False)
+    monkeypatch.setattr(builder.urllib.request, "getproxies", dict)
+    monkeypatch.setattr(builder.socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(builder, "_is_cached", lambda _: False)
     with pytest.raises(MedclfError, match=r"pretrained=False.*model\.safetensors.*'lite0'"):
         build("resnet18", pretrained=True)
 
@@ -144,8 +145,8 @@ def test_download_that_breaks_off_is_told_too(monkeypatch):
     def refuse(*_, **__):
         raise OSError("connection reset")
 
-    monkeypatch.setattr(backbones, "_is_offline", lambda: False)
-    monkeypatch.setattr(backbones.timm, "create_model", refuse)
+    monkeypatch.setattr(builder, "_is_offline", lambda: False)
+    monkeypatch.setattr(builder.timm, "create_model", refuse)
     with pytest.raises(MedclfError, match="connection reset"):
         build("resnet18")
 

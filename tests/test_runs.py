@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 
 from medclf_lite import backbones, images, splits
-from medclf_lite.checkpoints import load_weights
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
-from medclf_lite.head import head_scores
 from medclf_lite.phantom import PhantomSpec, generate
 from medclf_lite.runs import RUN_FILE, SPLIT_FILE, RunConfig, evaluate_run, read_run, train_run
+from medclf_lite.training.checkpoints import load_weights
+from medclf_lite.training.head import head_scores
 
 SMALL = RunConfig(size=48, val=0.25)
 

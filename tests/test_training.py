@@ -24,18 +24,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import DataLoader
 
-from medclf_lite import checkpoints, head, training
 from medclf_lite.backbones import build, features, freeze
-from medclf_lite.checkpoints import load_state, save_state, write_atomically
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.loaders import ImageSet, make_loader, medical_augment
-from medclf_lite.train_parts import cosine_factor
 from medclf_lite.training import (
     TrainConfig,
+    checkpoints,
     fit_head,
+    head,
     head_scores,
     load_weights,
+    loop,
     positive_weight,
     predict,
     save_weights,
@@ -43,6 +43,8 @@ from medclf_lite.training import (
     train,
     weights_info,
 )
+from medclf_lite.training.checkpoints import load_state, save_state, write_atomically
+from medclf_lite.training.parts import cosine_factor
 
 
 def blobs(n: int, seed: int = 0, prevalence: float = 0.5) -> tuple[Cohort, np.ndarray]:
@@ -70,7 +72,7 @@ def loaders_of(n: int = 40, **options):
 def scripted(monkeypatch, scores):
     """Let the validation AUC follow a script."""
     left = iter(scores)
-    monkeypatch.setattr(training, "auc_of", lambda *_: next(left))
+    monkeypatch.setattr(loop, "auc_of", lambda *_: next(left))
 
 
 QUICK = TrainConfig(epochs=3, lr=3e-3)
@@ -240,7 +242,7 @@ def test_nan_in_the_gradient_stops_before_the_weights_are_spoilt():
 def test_gradients_are_clipped_and_the_recorded_norm_is_the_one_before(monkeypatch):
     before = {k: v.clone() for k, v in build("tiny_cnn").state_dict().items()}
     moved = []
-    monkeypatch.setattr(training.torch.optim, "AdamW", torch.optim.SGD)
+    monkeypatch.setattr(loop.torch.optim, "AdamW", torch.optim.SGD)
     for clip in (None, 1e-3):
         model = build("tiny_cnn")
         config = TrainConfig(epochs=1, lr=1.0, schedule="constant", clip=clip, weight_decay=0)
@@ -338,7 +340,7 @@ def test_a_resumed_run_ends_exactly_as_one_never_interrupted(tmp_path, monkeypat
     whole = with_dropout()
     expected = train(whole, *loaders_of(41, **options), config, out=tmp_path / "whole")
 
-    save, saved = training.Run.save, []
+    save, saved = loop.Run.save, []
 
     def die_after_two(self, path):
         save(self, path)
@@ -347,7 +349,7 @@ def test_a_resumed_run_ends_exactly_as_one_never_interrupted(tmp_path, monkeypat
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Run, "save", die_after_two)
+        patch.setattr(loop.Run, "save", die_after_two)
         with pytest.raises(KeyboardInterrupt):
             train(with_dropout(), *loaders_of(41, **options), config, out=tmp_path / "cut")
     random.seed(99), np.random.seed(99), torch.manual_seed(99)  # noqa: NPY002

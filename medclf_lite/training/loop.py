@@ -1,4 +1,4 @@
-"""Training as one flat loop, and prediction with exactly one row an image."""
+"""Training as one flat loop, to be read from top to bottom."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from medclf_lite._memory import keep_freed_memory
-from medclf_lite.checkpoints import load_weights, save_weights, weights_info
-from medclf_lite.classifier import Classifier, parameter_groups
+from medclf_lite.backbones.classifier import Classifier, parameter_groups
 from medclf_lite.errors import MedclfError
-from medclf_lite.head import HeadFit, fit_head, head_scores
-from medclf_lite.inference import collect, make_accelerator, predict, score_images
 from medclf_lite.loaders import Item
-from medclf_lite.resume import Run
-from medclf_lite.train_config import TrainConfig, TrainResult
-from medclf_lite.train_parts import (
+from medclf_lite.training.config import TrainConfig, TrainResult
+from medclf_lite.training.inference import collect, make_accelerator
+from medclf_lite.training.parts import (
     auc_of,
     autocast,
     begin_epoch,
@@ -33,23 +30,8 @@ from medclf_lite.train_parts import (
     cosine_factor,
     deterministic_algorithms,
     loss_of,
-    positive_weight,
 )
-
-__all__ = [
-    "HeadFit",
-    "TrainConfig",
-    "TrainResult",
-    "fit_head",
-    "head_scores",
-    "load_weights",
-    "positive_weight",
-    "predict",
-    "save_weights",
-    "score_images",
-    "train",
-    "weights_info",
-]
+from medclf_lite.training.resume import Run
 
 LAST_FILE = "last.pt"
 

@@ -12,37 +12,16 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from medclf_lite import lite0
 from medclf_lite._torchvision import ensure_torchvision
-from medclf_lite.classifier import (
-    Classifier,
-    TinyCnn,
-    device_of,
-    freeze,
-    parameter_groups,
-    stage_names,
-    unfreeze,
-)
+from medclf_lite.backbones import lite0
+from medclf_lite.backbones.classifier import Classifier, TinyCnn
 from medclf_lite.errors import MedclfError
-from medclf_lite.features import features
 
 ensure_torchvision()
 
 import timm  # noqa: E402
 from huggingface_hub import try_to_load_from_cache  # noqa: E402
 from timm.models import adapt_input_conv, load_state_dict  # noqa: E402
-
-__all__ = [
-    "Classifier",
-    "build",
-    "device_of",
-    "features",
-    "freeze",
-    "names",
-    "parameter_groups",
-    "stage_names",
-    "unfreeze",
-]
 
 Pool = Literal["avg", "max"]
 # Our name: timm's name.

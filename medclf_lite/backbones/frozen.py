@@ -18,7 +18,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm.auto import tqdm
 
 from medclf_lite._memory import keep_freed_memory
-from medclf_lite.classifier import Classifier, device_of
+from medclf_lite.backbones.classifier import Classifier, device_of
 from medclf_lite.errors import MedclfError
 
 Pixels = npt.NDArray[np.uint8]

@@ -18,10 +18,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
-from medclf_lite.classifier import Classifier
+from medclf_lite.backbones.classifier import Classifier
 from medclf_lite.errors import MedclfError
 from medclf_lite.loaders import Item
-from medclf_lite.train_config import TrainConfig
+from medclf_lite.training.config import TrainConfig
 
 
 def positive_weight(labels: npt.NDArray[np.integer]) -> float:

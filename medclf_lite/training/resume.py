@@ -12,10 +12,15 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from medclf_lite.checkpoints import generator_states, load_state, restore_generators, save_state
-from medclf_lite.classifier import Classifier
+from medclf_lite.backbones.classifier import Classifier
 from medclf_lite.errors import MedclfError
-from medclf_lite.train_config import TrainConfig
+from medclf_lite.training.checkpoints import (
+    generator_states,
+    load_state,
+    restore_generators,
+    save_state,
+)
+from medclf_lite.training.config import TrainConfig
 
 # Settings that a resumed run may change; any other would make it a different run.
 MAY_CHANGE = ("epochs", "patience")

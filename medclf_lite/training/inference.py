@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from medclf_lite._memory import keep_freed_memory
-from medclf_lite.classifier import Classifier
+from medclf_lite.backbones.classifier import Classifier
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.loaders import Item

@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from medclf_lite.classifier import Classifier, device_of
+from medclf_lite.backbones.classifier import Classifier, device_of
 from medclf_lite.errors import MedclfError
 
 Features = npt.NDArray[np.floating]
@@ -62,7 +62,7 @@ def fit_head(
     model : Classifier
         Its ``head`` is overwritten; its backbone must be the one behind ``features``.
     features : numpy.ndarray
-        Shape (n, features), from :func:`medclf_lite.features.features`; training images only.
+        Shape (n, features), from :func:`medclf_lite.backbones.features`; training images only.
     labels : numpy.ndarray
         0 or 1, shape (n,), or (n, outputs).
     patients : sequence of str

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from medclf_lite import __version__
 from medclf_lite.backbones import build
-from medclf_lite.classifier import Classifier
+from medclf_lite.backbones.classifier import Classifier
 from medclf_lite.errors import MedclfError
 
 WEIGHTS_FILE = "model.safetensors"
