@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -36,13 +37,19 @@ Folder = Annotated[
     Path, typer.Argument(help="Folder with split/class or class sub-folders, or an .npz file.")
 ]
 Patients = Annotated[
-    str,
+    Optional[str],  # noqa: UP045 - typer reads it at run time
     typer.Option(
-        help="How a file name gives the patient: 'kaggle', a regular expression with a group "
-        "named 'patient', or the path of a CSV with columns file and patient_id."
+        help="How a file name gives the patient: 'kaggle' (the default for a folder), a regular "
+        "expression with a group named 'patient', or the path of a CSV with columns file and "
+        "patient_id. For an .npz file: 'unknown'."
     ),
 ]
-Classes = Annotated[str, typer.Option(help="The two class folders, without and with the disease.")]
+Classes = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        help="The two class folders, without and with the disease; default: NORMAL,PNEUMONIA."
+    ),
+]
 Cache = Annotated[
     Optional[Path],  # noqa: UP045 - typer reads it at run time
     typer.Option(help="Folder for decoded pixels and features, so that a second run is quick."),
@@ -51,20 +58,24 @@ Jobs = Annotated[int, typer.Option(min=1, help="Parallel workers, one core each.
 CORES = min(8, os.cpu_count() or 1)
 
 
-def _open(folder: Path, patients: str, classes: str) -> Cohort:
+def _open(folder: Path, patients: str | None, classes: str | None) -> Cohort:
+    """Open what the command names; each kind of cohort has defaults of its own."""
     from medclf_lite.sources import open_cohort
 
-    names = tuple(name.strip() for name in classes.split(","))
-    if len(names) != 2:
-        raise MedclfError(f"--classes needs two names with a comma between; got {classes!r}.")
-    return open_cohort(folder, patients=patients, classes=names)
+    options: dict[str, object] = {} if patients is None else {"patients": patients}
+    if classes is not None:
+        names = tuple(name.strip() for name in classes.split(","))
+        if len(names) != 2:
+            raise MedclfError(f"--classes needs two names with a comma between; got {classes!r}.")
+        options["classes"] = names
+    return open_cohort(folder, **options)
 
 
 @app.command()
 def audit(
     folder: Folder,
-    patients: Patients = "kaggle",
-    classes: Classes = "NORMAL,PNEUMONIA",
+    patients: Patients = None,
+    classes: Classes = None,
     json: Annotated[Optional[Path], typer.Option(help="Write the findings as JSON.")] = None,  # noqa: UP045
     html: Annotated[Optional[Path], typer.Option(help="Write one HTML page with pictures.")] = None,  # noqa: UP045
     markdown: Annotated[Optional[Path], typer.Option(help="Write Markdown.")] = None,  # noqa: UP045
@@ -94,8 +105,8 @@ def audit(
 def train(
     folder: Folder,
     out: Annotated[Path, typer.Option(help="New folder for the run.")] = Path("runs/first"),
-    patients: Patients = "kaggle",
-    classes: Classes = "NORMAL,PNEUMONIA",
+    patients: Patients = None,
+    classes: Classes = None,
     backbone: Annotated[str, typer.Option(help="lite0 needs no download.")] = "lite0",
     mode: Annotated[str, typer.Option(help="frozen or finetune.")] = "frozen",
     size: Annotated[int, typer.Option(min=32, help="Side of the square image in pixels.")] = 224,
@@ -136,8 +147,8 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder written by `medclf train`.")],
     folder: Folder,
     part: Annotated[str, typer.Option(help="Split to evaluate.")] = "test",
-    patients: Patients = "kaggle",
-    classes: Classes = "NORMAL,PNEUMONIA",
+    patients: Patients = None,
+    classes: Classes = None,
     resamples: Annotated[int, typer.Option(min=100, help="Patient-level resamples.")] = 2000,
     out: Annotated[
         Optional[Path],  # noqa: UP045
@@ -187,7 +198,7 @@ def _demo(out: Path, n_patients: int, seed: int) -> None:
 
     console.rule("1. A folder of radiographs (synthetic, no patients)")
     folder = write_folder(generate(PhantomSpec(n_patients=n_patients, seed=seed, size=128)), out)
-    cohort = _open(folder, "kaggle", "NORMAL,PNEUMONIA")
+    cohort = _open(folder, None, None)
     console.print(cohort.card())
     console.rule("2. Audit")
     audit_cohort(cohort).print(console)
@@ -227,10 +238,17 @@ def _options(
     pass
 
 
+def _warn(message: Warning | str, *_: object) -> None:
+    """Show a warning as a line, without the source code behind it."""
+    errors.print(f"medclf: {message}", markup=False, highlight=False, soft_wrap=True)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status; bad input gets one clear line."""
     try:
-        result = app(arguments, standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = _warn  # type: ignore[assignment] # it takes what it needs
+            result = app(arguments, standalone_mode=False)
     except MedclfError as problem:
         errors.print(f"medclf: {problem}", markup=False, highlight=False, soft_wrap=True)
         return 2

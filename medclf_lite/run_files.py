@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import pandas as pd
 
 from medclf_lite import metrics
+from medclf_lite._files import write_atomically
 from medclf_lite.backbones.classifier import Classifier
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
@@ -45,8 +46,8 @@ class RunConfig:
         How the threshold is chosen on the validation images.
     epochs, batch_size, lr : int, int, float
         For ``finetune`` only.
-    pretrained : bool
-        Start from ImageNet weights.
+    pretrained : bool, optional
+        Start from ImageNet weights; by default wherever the backbone has them.
     seed : int
         Seeds the split, the head and the training.
     """
@@ -61,7 +62,7 @@ class RunConfig:
     epochs: int = 6
     batch_size: int = 32
     lr: float = 3e-4
-    pretrained: bool = True
+    pretrained: bool | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -143,4 +144,5 @@ def read_split(run: Path) -> pd.DataFrame:
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

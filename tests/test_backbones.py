@@ -305,6 +305,7 @@ def test_features_leave_torchs_thread_count_alone(pixels):
 
 def test_cache_serves_the_same_model_and_pixels_and_nothing_else(tmp_path, pixels, monkeypatch):
     model = build("tiny_cnn")
+    features(model, pixels, cache=tmp_path / "new")
     first = features(model, pixels, cache=tmp_path / "new")
     assert isinstance(first, np.memmap)
     np.testing.assert_array_equal(first, features(model, pixels))
@@ -337,6 +338,26 @@ def test_a_run_that_is_killed_leaves_no_half_result(tmp_path, pixels, monkeypatc
         with pytest.raises(KeyboardInterrupt):
             features(model, pixels, cache=tmp_path)
     np.testing.assert_array_equal(features(model, pixels, cache=tmp_path), features(model, pixels))
+
+
+@pytest.mark.parametrize("damage", [b"", b"not an array", None])
+def test_damaged_features_are_told_and_computed_again(tmp_path, pixels, damage):
+    model = build("tiny_cnn")
+    expected = features(model, pixels, cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:-100] if damage is None else damage)
+    with pytest.warns(UserWarning, match="are damaged; computing again"):
+        again = features(model, pixels, cache=tmp_path)
+    np.testing.assert_array_equal(again, expected)
+    np.testing.assert_array_equal(features(model, pixels, cache=tmp_path), expected)
+
+
+def test_features_that_cannot_be_kept_are_told_and_not_lost(tmp_path, pixels):
+    (tmp_path / "cache").write_text("a file, not a folder")
+    model = build("tiny_cnn")
+    with pytest.warns(UserWarning, match="cannot be kept"):
+        found = features(model, pixels, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(found, features(model, pixels))
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((2, 8, 8)), np.zeros((0, 8, 8), np.uint8)])

@@ -99,6 +99,26 @@ def test_it_runs_as_a_module_in_a_fresh_process() -> None:
     assert done.stdout.strip()
 
 
+def test_a_warning_is_a_line_and_not_source_code(folder, tmp_path, capsys) -> None:
+    (tmp_path / "cache").write_text("a file, not a folder")
+    options = ["--out", str(tmp_path / "run"), "--size", "48", "--cache", str(tmp_path / "cache")]
+    assert main(["train", str(folder), *options]) == 0
+    shown = capsys.readouterr().err
+    assert "medclf: The pixels cannot be kept" in shown
+    assert "medclf: The features cannot be kept" in shown
+    assert ".py:" not in shown
+
+
+def test_an_npz_file_is_audited_once_its_patients_are_settled(tmp_path, capsys) -> None:
+    rng = np.random.default_rng(0)
+    file = tmp_path / "small.npz"
+    images = rng.integers(0, 255, (12, 28, 28), dtype=np.uint8)
+    np.savez(file, train_images=images, train_labels=np.arange(12) % 2)
+    assert main(["audit", str(file)]) == 2
+    assert "patients='unknown'" in capsys.readouterr().err
+    assert main(["audit", str(file), "--patients", "unknown", "--fail-on", "never"]) == 0
+
+
 @pytest.mark.slow
 def test_demo_walks_the_whole_street_and_keeps_its_files(tmp_path, capsys) -> None:
     assert main(["demo", "--out", str(tmp_path), "--n-patients", "80"]) == 0

@@ -10,9 +10,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "medclf_lite"
 # Bottom to top, the way of the data. A room is a module, or a folder of modules.
 ROOMS = (
-    "errors", "_memory", "_torchvision", "resampling", "profile", "cohort", "patients", "phantom",
-    "sources", "images", "splits", "audit", "augment", "loaders", "backbones", "predictions",
-    "training", "metrics", "plots", "notebook", "run_files", "runs", "cli",
+    "errors", "_files", "_memory", "_torchvision", "resampling", "profile", "cohort", "patients",
+    "phantom", "sources", "images", "splits", "audit", "augment", "loaders", "backbones",
+    "predictions", "training", "metrics", "plots", "notebook", "run_files", "runs", "cli",
 )  # fmt: skip
 MOST_LINES = 300
 

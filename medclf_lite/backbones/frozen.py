@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-import os
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from tqdm.auto import tqdm
 
+from medclf_lite._files import write_atomically
 from medclf_lite._memory import keep_freed_memory
 from medclf_lite.backbones.classifier import Classifier, device_of
 from medclf_lite.errors import MedclfError
@@ -44,7 +45,8 @@ def features(
         uint8, shape (n, h, w).
     cache : pathlib.Path, optional
         Folder for the result. The file's name holds a hash of the weights and one of the
-        pixels, so a changed model or image is never served old features.
+        pixels, so a changed model or image is never served old features. Where it cannot be
+        written, a warning says so.
     batch_size : int, optional
         Images a batch; by default 16 on a CPU and 256 on a GPU.
     jobs : int, default 1
@@ -56,7 +58,7 @@ def features(
     Returns
     -------
     numpy.ndarray
-        float32, shape (n, features); memory-mapped and read-only if ``cache`` is given.
+        float32, shape (n, features); memory-mapped and read-only if it comes from the cache.
 
     Raises
     ------
@@ -74,23 +76,45 @@ def features(
             "Pixels must be uint8 of shape (n, height, width) with at least one image; got "
             f"{pixels.dtype} of shape {pixels.shape}."
         )
-    options = {"batch_size": batch_size, "jobs": jobs, "progress": progress}
-    if cache is None:
-        found = np.empty((len(pixels), model.head.in_features), np.float32)
-        _fill(found, model, pixels, **options)  # type: ignore[arg-type]
-        return found
-    path = cache / f"features-{weights_hash(model)}-{pixels_hash(pixels)}.npy"
-    if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        # A run that is killed leaves a temporary file, never half a result under this name.
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        shape = (len(pixels), model.head.in_features)
-        found = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
-        _fill(found, model, pixels, **options)  # type: ignore[arg-type]
-        found.flush()
-        temporary.replace(path)
-    stored: Features = np.load(path, mmap_mode="r")
-    return stored
+    shape = (len(pixels), model.head.in_features)
+    path = None
+    if cache is not None:
+        path = cache / f"features-{weights_hash(model)}-{pixels_hash(pixels)}.npy"
+        if (stored := _open_stored(path, shape)) is not None:
+            return stored
+    found = np.empty(shape, np.float32)
+    _fill(found, model, pixels, batch_size=batch_size, jobs=jobs, progress=progress)
+    if path is not None:
+        _store(path, found)
+    return found
+
+
+def _open_stored(path: Path, shape: tuple[int, int]) -> Features | None:
+    try:
+        stored: Features = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, EOFError):
+        stored = np.empty((0, 0), np.float32)
+    if stored.shape == shape and stored.dtype == np.float32:
+        return stored
+    warnings.warn(f"The stored features {path} are damaged; computing again.", stacklevel=3)
+    return None
+
+
+def _store(path: Path, found: Features) -> None:
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.save(file, found)
+
+    try:
+        write_atomically(path, write)
+    except OSError as problem:
+        warnings.warn(
+            f"The features cannot be kept in {path} ({problem}), so the next run computes them "
+            "again. Free some space, or choose another cache folder.",
+            stacklevel=3,
+        )
 
 
 def weights_hash(model: Classifier) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from medclf_lite import __version__
+from medclf_lite._files import write_atomically
 from medclf_lite.backbones import build
 from medclf_lite.backbones.classifier import Classifier
 from medclf_lite.errors import MedclfError
@@ -51,20 +50,6 @@ class WeightsInfo:
     fit: str
     classes: tuple[str, ...]
     version: str
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then give it that name.
-
-    A reader, and a run that is killed, find the old file or the new one, never half of one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_weights(
