@@ -26,6 +26,9 @@ from medclf_lite.audit import (
     known_checks,
     registry,
 )
+from medclf_lite.audit import (
+    finding as finding_module,
+)
 from medclf_lite.errors import MedclfError
 
 HOSTILE = "sick500_<script>alert(1)<img src=x onerror=y>`|*[é]\x1b[31m.png"
@@ -255,3 +258,9 @@ def test_the_audit_changes_nothing() -> None:
     audit_cohort(cohort)
     assert cohort.fingerprint == before[0]
     assert np.array_equal(cohort.images.pixels, before[1])
+
+
+def test_the_chapters_that_findings_name_exist() -> None:
+    chapters = Path(__file__).resolve().parents[1] / "chapters"
+    for name in (finding_module.LOADING, finding_module.EDA, finding_module.SPLITS):
+        assert (chapters / f"{name}.md").is_file()

@@ -15,7 +15,6 @@ MOST_EXAMPLES = 5
 LOADING = "01_loading_and_inspection"
 EDA = "02_eda_and_preprocessing"
 SPLITS = "03_leakage_safe_splits"
-EVALUATION = "06_evaluation"
 
 
 def visible(text: str) -> str:

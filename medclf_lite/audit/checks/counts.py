@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from medclf_lite.audit.finding import (
-    EVALUATION,
     LOADING,
     SPLITS,
     Example,
@@ -55,7 +54,7 @@ def imbalance(audit: AuditInput) -> Iterator[Finding]:
             "and predictive values hold at this prevalence only.",
             "Report sensitivity, specificity and ROC-AUC with intervals, not accuracy alone; "
             "weights and resampling change calibration.",
-            EVALUATION,
+            LOADING,
         )  # fmt: skip
 
 
@@ -72,7 +71,7 @@ def few(audit: AuditInput) -> Iterator[Finding]:
             "More images of the same patients do not help: what varies between people is seen "
             f"{int(patients.min())} times. Every figure will have a wide interval.",
             "Collect more patients, use frozen features with few parameters, and cross-validate.",
-            EVALUATION,
+            SPLITS,
         )  # fmt: skip
 
 

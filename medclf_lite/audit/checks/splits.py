@@ -8,7 +8,6 @@ import pandas as pd
 
 from medclf_lite.audit.checks.duplicates import unlike
 from medclf_lite.audit.finding import (
-    EVALUATION,
     MOST_EXAMPLES,
     SPLITS,
     Example,
@@ -111,7 +110,7 @@ def prevalence(audit: AuditInput) -> Iterator[Finding]:
             "Accuracy, precision and predictive values change with prevalence alone, and "
             "probabilities learnt on one side are off on the other.",
             "Stratify by label when dividing; if the sides come from different places, say so, "
-            "and report figures that do not depend on prevalence.", EVALUATION,
+            "and report figures that do not depend on prevalence.", SPLITS,
         )  # fmt: skip
 
 
