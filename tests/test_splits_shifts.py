@@ -51,7 +51,7 @@ def test_no_training_image_is_as_late_as_a_last_study_of_val_or_test(drawn, days
 @given(st.integers(0, 999), st.sampled_from([0.1, 0.2]), st.sampled_from([0.1, 0.3]))
 @settings(deadline=None, max_examples=25)
 def test_the_cuts_lie_between_the_days_that_come_nearest_to_the_shares(seed, val, test):
-    cohort = with_dates(random_cohort(80, seed, ill=0.5, most=1), 25, seed)
+    cohort = with_dates(random_cohort(400, seed, ill=0.5, most=1), 25, seed)
     divided = split_by_date(cohort, val=val, test=test)
     until = cohort.table["date"].value_counts(normalize=True).sort_index().cumsum()
     share = balance(divided)["share_patients"]

@@ -102,7 +102,8 @@ def histograms(cohort: Cohort, columns: Sequence[str], labels: Sequence[str]) ->
     names = np.asarray(cohort.classes)[cohort.labels]
     for axes, column, label in zip(grid.flat, columns, labels, strict=True):
         sns.histplot(
-            x=cohort.table[column], hue=pd.Series(names), hue_order=list(cohort.classes),
+            x=cohort.table[column], hue=pd.Series(names, name="class"),
+            hue_order=list(cohort.classes),
             stat="probability", common_norm=False, bins=24, ax=axes, alpha=0.5,
             palette=list(CLASS_COLOURS), legend=bool(axes is grid.flat[0]),
         )  # fmt: skip
