@@ -108,6 +108,8 @@ def histograms(cohort: Cohort, columns: Sequence[str], labels: Sequence[str]) ->
             palette=list(CLASS_COLOURS), legend=bool(axes is grid.flat[0]),
         )  # fmt: skip
         axes.set(xlabel=label, ylabel="share of the class" if axes is grid.flat[0] else "")
+    # Above the bars, which would lie behind it.
+    sns.move_legend(grid.flat[0], "lower left", bbox_to_anchor=(0, 1), ncols=2, title=None)
     return figure
 
 
