@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from medclf_lite.errors import MedclfError
 
 RESULTS = Path("book") / "real_results.json"
@@ -26,12 +29,71 @@ def glue(name: str, value: object, spec: str = "") -> None:
     spec : str
         Format specification, as in :func:`format`: ``".3f"``, ``","``.
     """
+    # As text: the page would read bare digits as Python, 5,216 as a pair and 0.90 as 0.9.
+    _store(name, format(value, spec))
+
+
+def _store(name: str, text: str) -> None:
     try:
         from myst_nb import glue as store
     except ModuleNotFoundError:
         return
-    # As text: the page would read bare digits as Python, 5,216 as a pair and 0.90 as 0.9.
-    store(name, format(value, spec), display=False)
+    store(name, text, display=False)
+
+
+def effect(
+    name: str, statement: str, figure: str, series: Mapping[str, npt.ArrayLike]
+) -> dict[str, float]:
+    """Record a measured effect for the book's table of effects.
+
+    Parameters
+    ----------
+    name : str
+        Short and unique in the book, with the fault's number where there is one:
+        ``"F27-image-folds"``.
+    statement : str
+        What was measured, one line: "Folds of images promise more than new patients keep".
+    figure : str
+        The figure compared, such as ``"ROC-AUC"``.
+    series : mapping of str to array-like, shape (seeds,)
+        Two named series, one value a seed and in the same order of seeds. The statement says
+        that the first is larger than the second.
+
+    Returns
+    -------
+    dict
+        ``first``, ``first_sd``, ``second``, ``second_sd`` (means and standard deviations over
+        seeds), ``difference``, ``difference_sd``, ``share`` (of seeds in which the first is
+        larger) and ``seeds``. With one seed the standard deviations are NaN.
+
+    Raises
+    ------
+    MedclfError
+        If there are not two series of equal length, or a value is not a number.
+
+    Examples
+    --------
+    >>> found = effect("F27", "Folds of images promise more", "ROC-AUC",
+    ...                {"by image": [0.9, 0.8], "by patient": [0.6, 0.6]})
+    >>> round(found["difference"], 2), found["share"], found["seeds"]
+    (0.25, 1.0, 2)
+    """
+    values = [np.asarray(v, dtype=np.float64) for v in series.values()]
+    alike = len(values) == 2 and values[0].shape == values[1].shape and values[0].ndim == 1
+    if not alike or not len(values[0]) or not np.isfinite(values).all():
+        raise MedclfError(
+            f"The effect {name} needs two series of one number a seed, in the same order; got "
+            + ", ".join(f"{k!r} of shape {np.shape(v)}" for k, v in series.items())
+            + ". NaN is not a result: say what happened in that seed, or measure it again."
+        )
+    first, second = values
+    found = {"seeds": len(first), "share": float((first > second).mean())}
+    for key, column in (("first", first), ("second", second), ("difference", first - second)):
+        found[key] = float(column.mean())
+        found[f"{key}_sd"] = float(column.std(ddof=1)) if len(column) > 1 else float("nan")
+    told = {"statement": statement, "figure": figure, "names": list(series), **found}
+    _store(f"effect:{name}", json.dumps(told))
+    return found
 
 
 def claim(holds: object, statement: str) -> None:

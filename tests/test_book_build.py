@@ -11,6 +11,7 @@ import course_env
 import pages
 import pytest
 import twins
+from bs4 import BeautifulSoup
 
 pytest.importorskip("jupyter_book", reason="needs the book extra")
 pytestmark = pytest.mark.slow
@@ -131,6 +132,44 @@ def test_a_book_that_is_right_passes_and_is_executed_again_only_where_it_must(co
     write(course, "medclf_lite/new.py", "x = 1\n")
     assert built()
     assert executions(course) == 2, "the package changed"
+
+
+MEET = """import time
+from medclf_lite.notebook import effect
+Path("{own}").touch()
+for _ in range(600):
+    if Path("{other}").exists():
+        break
+    time.sleep(0.1)
+assert Path("{other}").exists(), "the other chapter is not executed meanwhile"
+found = effect("{own}", "The {own} way's claim", "ROC-AUC",
+               {{"claimed": [0.9, 0.7], "true": [0.8, 0.75]}})
+"""
+
+
+def test_chapters_are_executed_at_once_and_their_effects_stand_in_one_table(course, monkeypatch):
+    monkeypatch.setenv("MEDCLF_BOOK_JOBS", "2")
+    chapters = {"one": "two", "two": "one"}
+    for own, other in chapters.items():
+        meet = "```{code-cell} ipython3\n" + MEET.format(own=own, other=other) + "```\n"
+        text = CHAPTER.replace("# One", f"# Chapter {own}")
+        write(course, f"chapters/{own}.md", text.replace("## The result", f"{meet}\n## The result"))
+    write(course, "book/effects.md", "# Effects\n\n```{effects}\n```\n")
+    pages_ = "".join(f"- file: {name}\n" for name in (*map("chapters/{}".format, chapters),
+                                                      "book/effects"))  # fmt: skip
+    write(course, "_toc.yml", f"format: jb-book\nroot: book/index\nchapters:\n{pages_}")
+    assert built()
+    assert executions(course) == 2, "each chapter once"
+    page = BeautifulSoup(
+        (course / "_build/html/book/effects.html").read_text(encoding="utf-8"), "html.parser"
+    )
+    rows = [[cell.get_text() for cell in row.find_all("td")] for row in page.select("table tr")]
+    assert rows[1:] == [
+        [f"Chapter {own}", f"The {own} way's claim", "ROC-AUC", "claimed: 0.800 (0.141)",
+         "true: 0.775 (0.035)", "0.025 (0.106)", "1 of 2"] for own in chapters
+    ]  # fmt: skip
+    links = [link["href"] for link in page.select("table a")]
+    assert links == ["../chapters/one.html", "../chapters/two.html"]
 
 
 def test_a_false_claim_fails_every_build_until_it_is_mended(course, capfd):
