@@ -121,22 +121,34 @@ def train(
         Optional[float],  # noqa: UP045
         typer.Option(help="Value to reach, for the rules sensitivity and specificity."),
     ] = None,
+    augment: Annotated[
+        str, typer.Option(help="For finetune: pose, acquisition (strong) or none.")
+    ] = "pose",
     epochs: Annotated[int, typer.Option(min=1, help="For finetune.")] = 6,
+    lr: Annotated[float, typer.Option(help="For finetune: learning rate of the head.")] = 3e-4,
+    layer_decay: Annotated[
+        float, typer.Option(help="For finetune: factor on the rate of each earlier stage.")
+    ] = 1.0,
     seed: Annotated[int, typer.Option(help="Seeds split, head and training.")] = 0,
     cache: Cache = None,
     jobs: Jobs = CORES,
 ) -> None:
     """Train on the development patients; images of the split 'test' are never opened."""
+    from accelerate import PartialState
+
     from medclf_lite.runs import RunConfig, train_run
 
     config = RunConfig(
         backbone=backbone, mode=mode, size=size, fit=fit,  # type: ignore[arg-type] # it checks
-        val=val, rule=rule, target=target, epochs=epochs, seed=seed,
+        val=val, rule=rule, target=target, augment=augment,  # type: ignore[arg-type]
+        epochs=epochs, lr=lr, layer_decay=layer_decay, seed=seed,
     )  # fmt: skip
     cohort = _open(folder, patients, classes)
     predictions = train_run(
         cohort, out, config, cache=cache, jobs=jobs, progress=sys.stderr.isatty()
     )
+    if not PartialState().is_main_process:  # several processes: one of them speaks
+        return
     console.print(f"Wrote the run to {out}. Validation: {len(predictions)} images, on which the")
     console.print("threshold was chosen: their figures are not an estimate of performance.")
     console.print(f"Next: medclf evaluate {out} {folder}", soft_wrap=True)

@@ -22,8 +22,9 @@ from medclf_lite.predictions import Predictions
 from medclf_lite.training.checkpoints import save_weights
 
 SPLIT_FILE, RUN_FILE, THRESHOLD_FILE = "split.csv", "run.json", "threshold.json"
-VALIDATION_FILE = "validation_predictions.csv"
+VALIDATION_FILE, HISTORY_FILE = "validation_predictions.csv", "history.csv"
 Mode = Literal["frozen", "finetune"]
+Augment = Literal["pose", "acquisition", "none"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,12 @@ class RunConfig:
         Share of the development patients held out for validation.
     rule, target : str, float or None
         How the threshold is chosen on the validation images.
-    epochs, batch_size, lr : int, int, float
-        For ``finetune`` only.
+    augment : {"pose", "acquisition", "none"}
+        Random changes of the training images, for ``finetune`` only: small ones
+        (:func:`medclf_lite.augment.medical_augment`), or strong ones of all that differs
+        between machines (:func:`medclf_lite.augment.acquisition_augment`).
+    epochs, batch_size, lr, layer_decay : int, int, float, float
+        For ``finetune`` only; see :class:`medclf_lite.training.TrainConfig`.
     pretrained : bool, optional
         Start from ImageNet weights; by default wherever the backbone has them.
     seed : int
@@ -59,16 +64,18 @@ class RunConfig:
     val: float = 0.15
     rule: str = "youden"
     target: float | None = None
+    augment: Augment = "pose"
     epochs: int = 6
     batch_size: int = 32
     lr: float = 3e-4
+    layer_decay: float = 1.0
     pretrained: bool | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         # Told now, not after minutes of training.
         metrics.check_rule(self.rule, self.target)
-        for name, known in (("mode", Mode), ("fit", Fit)):
+        for name, known in (("mode", Mode), ("fit", Fit), ("augment", Augment)):
             if getattr(self, name) not in get_args(known):
                 raise MedclfError(
                     f"{name} is {getattr(self, name)!r}; expected one of "

@@ -8,14 +8,17 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from accelerate import PartialState
 from torch.utils.data import DataLoader
 
 from medclf_lite import backbones, loaders, metrics, splits, training
+from medclf_lite.augment import acquisition_augment, medical_augment
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.images import load_pixels
 from medclf_lite.predictions import Predictions
 from medclf_lite.run_files import (
+    HISTORY_FILE,
     RUN_FILE,
     SPLIT_FILE,
     RunConfig,
@@ -26,6 +29,8 @@ from medclf_lite.run_files import (
 )
 
 __all__ = ["RUN_FILE", "SPLIT_FILE", "RunConfig", "evaluate_run", "read_run", "train_run"]
+
+AUGMENTS = {"pose": medical_augment(), "acquisition": acquisition_augment(), "none": None}
 
 
 class _Work(TypedDict):
@@ -90,10 +95,15 @@ def train_run(
         training.fit_head(model, found[train], part.labels, part.patients, seed=config.seed)
         scores = training.head_scores(model, found[val])
     else:
-        _finetune(model, development, pixels, config, progress=progress)
+        history = _finetune(model, development, pixels, config, progress=progress)
         scores = training.head_scores(model, backbones.features(model, pixels[val], **work))
     predictions = Predictions.of(development.take(val), scores)
-    save_run(out, model, predictions, cohort, config)
+    processes = PartialState()  # one, unless torchrun or accelerate has started several
+    if processes.is_main_process:
+        if config.mode == "finetune":
+            history.to_csv(out / HISTORY_FILE, index=False)
+        save_run(out, model, predictions, cohort, config)
+    processes.wait_for_everyone()
     return predictions
 
 
@@ -111,7 +121,7 @@ def _finetune(
     config: RunConfig,
     *,
     progress: bool,
-) -> None:
+) -> pd.DataFrame:
     """Train every layer; the best epoch on the validation images is kept."""
 
     def load(side: str, augment: loaders.Augmentation | None) -> DataLoader[loaders.Item]:
@@ -121,9 +131,12 @@ def _finetune(
             batch_size=config.batch_size, seed=config.seed,
         )  # fmt: skip
 
-    settings = training.TrainConfig(epochs=config.epochs, lr=config.lr, seed=config.seed)
-    train_loader, val_loader = load("train", loaders.medical_augment()), load("val", None)
-    training.train(model, train_loader, val_loader, settings, progress=progress)
+    settings = training.TrainConfig(
+        epochs=config.epochs, lr=config.lr, layer_decay=config.layer_decay, seed=config.seed
+    )
+    train_loader, val_loader = load("train", AUGMENTS[config.augment]), load("val", None)
+    result = training.train(model, train_loader, val_loader, settings, progress=progress)
+    return result.history
 
 
 def evaluate_run(

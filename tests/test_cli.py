@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -97,6 +99,25 @@ def test_it_runs_as_a_module_in_a_fresh_process() -> None:
     )
     assert done.returncode == 0
     assert done.stdout.strip()
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_run_and_one_of_them_speaks(folder, tmp_path) -> None:
+    out = tmp_path / "run"
+    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "medclf_lite.cli"]
+    options = ["--mode", "finetune", "--backbone", "tiny_cnn", "--size", "48", "--epochs", "2"]
+    done = subprocess.run(
+        [sys.executable, *launch, "train", str(folder), "--out", str(out), *options],
+        capture_output=True, text=True, env=os.environ | {"ACCELERATE_USE_CPU": "true"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Wrote the run") == 1
+    split, history = (pd.read_csv(out / name) for name in ("split.csv", "history.csv"))
+    assert history["epoch"].tolist() == [1, 2]
+    # Each of the two gets whole batches of 32, so the last ones are filled up with repeats.
+    assert (history["images"] % 64 == 0).all()
+    assert (history["images"] >= (split["split"] == "train").sum()).all()
+    assert main(["evaluate", str(out), str(folder), "--resamples", "100"]) == 0
 
 
 def test_a_warning_is_a_line_and_not_source_code(folder, tmp_path, capsys) -> None:

@@ -123,9 +123,26 @@ def test_finetuning_goes_through_the_same_door(cohort: Cohort, tmp_path) -> None
         backbone="tiny_cnn", mode="finetune", size=48, epochs=2, pretrained=False, val=0.25
     )
     val = train_run(cohort, tmp_path / "tuned", config)
+    history = pd.read_csv(tmp_path / "tuned" / "history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+    assert (
+        history["images"]
+        == (pd.read_csv(tmp_path / "tuned" / SPLIT_FILE)["split"] == "train").sum()
+    ).all()
     _, figures = evaluate_run(tmp_path / "tuned", cohort, resamples=100)
     assert len(val)
     assert 0 <= figures.loc["roc_auc", "value"] <= 1
+
+
+def test_the_augmentation_that_was_asked_for_is_the_one_that_trains(cohort, tmp_path) -> None:
+    losses = {}
+    for augment in ("none", "pose", "acquisition"):
+        config = RunConfig(
+            backbone="tiny_cnn", mode="finetune", size=48, epochs=1, val=0.25, augment=augment
+        )
+        train_run(cohort, tmp_path / augment, config)
+        losses[augment] = pd.read_csv(tmp_path / augment / "history.csv")["train_loss"].iloc[0]
+    assert len(set(losses.values())) == 3
 
 
 @pytest.mark.parametrize(
@@ -135,6 +152,7 @@ def test_finetuning_goes_through_the_same_door(cohort: Cohort, tmp_path) -> None
         ({"rule": "sensitivity"}, "needs a target"),
         ({"mode": "magic"}, "mode is 'magic'"),
         ({"fit": "stretch"}, "fit is 'stretch'"),
+        ({"augment": "flip"}, "augment is 'flip'"),
     ],
 )
 def test_impossible_settings_are_told_before_any_work(setting, message) -> None:
