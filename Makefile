@@ -11,7 +11,7 @@ JOBS ?= 2
 export PIP_ARGS PINS
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve notebooks check-notebooks lint setup wheel clean
+.PHONY: help book test serve notebooks check-notebooks lint setup wheel clean real-results
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' Makefile | awk -F@ '{printf "%-24s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ setup: ## make or repair .venv, with what the tests need
 
 wheel: ## build the package's wheel into dist/
 	@"$(PYTHON)" book/build.py wheel
+
+real-results: ## compute the figures on the real sets: make real-results DATA=folder
+	@"$(PYTHON)" book/build.py real-results --data "$(DATA)" --jobs $(JOBS)
 
 clean: ## remove the built book and the caches, keep .venv
 	@"$(PYTHON)" book/build.py clean

@@ -1,9 +1,9 @@
 """Compute the book's real-data figures and write them, with their provenance, as JSON.
 
-Usage: ``python benchmarks/real_results.py DATA [--out book/real_results.json]`` where DATA
-holds ``chest_xray_224/chest_xray``, ``chest_xray_native_sample/native_facts_1566.csv``,
-``pneumoniamnist/`` and ``nih_metadata/``. No pixel enters the results, only figures computed
-from them.
+Usage: ``make real-results DATA=...``, or ``python benchmarks/real_results.py DATA [--only
+SECTION ...]``, where DATA holds ``chest_xray_224/chest_xray``, ``pneumoniamnist/``,
+``nih_metadata/`` and ``chest_xray_native_sample/native_facts_1566.csv``. No pixel enters the
+results, only figures computed from them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from real_counts import (
     pneumoniamnist,
     tutorial_split,
 )
+from real_world import SIZE, World
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -36,15 +38,13 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from medclf_lite import backbones, metrics, splits
+from medclf_lite import metrics, splits
+from medclf_lite._files import write_atomically
 from medclf_lite.audit import exact_groups, probe_traits
 from medclf_lite.cohort import Cohort
 from medclf_lite.images import load_pixels
 from medclf_lite.patients import patient_ids
 from medclf_lite.predictions import Predictions
-from medclf_lite.sources import from_folder
-
-SIZE = 224
 
 
 def head() -> Any:
@@ -146,43 +146,59 @@ def decoding(cohort: Cohort) -> dict[str, Any]:
     return {"images": 1000, "first_pass_seconds": times[0], "cached_pass_seconds": times[1]}
 
 
+def duplicates(world: World) -> dict[str, int]:
+    """Count groups of identical files, and the images in them."""
+    copies = exact_groups(world.cohort)
+    return {"groups": len(copies), "images": sum(map(len, copies))}
+
+
+SECTIONS: dict[str, Callable[[World], Any]] = {
+    "counts": lambda w: {
+        f"{a}_{b}".lower(): int(n) for (a, b), n in w.cohort.counts()["images"].items()
+    },
+    "patients": lambda w: patients(w.cohort),
+    "duplicates": duplicates,
+    "image_split": lambda w: image_split(w.cohort),
+    "tutorial_split": lambda w: tutorial_split(w.cohort),
+    "shortcuts_224": lambda w: probe_traits(w.cohort, pixels=w.pixels, jobs=w.jobs).to_dict(
+        "records"
+    ),
+    "shortcuts_native": lambda w: native_shortcuts(
+        pd.read_csv(w.data / "chest_xray_native_sample" / "native_facts_1566.csv")
+    ),
+    "who_is_who": lambda w: who_is_who(w.features, w.cohort),
+    "frozen": lambda w: frozen(w.features, w.cohort),
+    "small_validation": lambda w: small_validation(w.cohort),
+    "decoding": lambda w: decoding(w.cohort),
+    "pneumoniamnist": lambda w: pneumoniamnist(
+        w.data / "pneumoniamnist" / "match_to_kaggle_names.csv"
+    ),
+    "nih": lambda w: nih(w.data / "nih_metadata" / "Data_Entry_2017_v2020.csv.gz"),
+}
+
+
 def main() -> None:
-    """Compute everything and write the results file."""
+    """Compute all sections, or those asked for, and write the results file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, default=Path("book/real_results.json"))
     parser.add_argument("--cache", type=Path, default=Path(".cache/real"))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     options = parser.parse_args()
-    results = compute(options.data, options.cache, options.jobs)
-    options.out.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    world = World(options.data, options.cache, options.jobs)
+    found = {}
+    for name in options.only:
+        begin = time.perf_counter()
+        found[name] = SECTIONS[name](world)
+        print(f"{name}: {time.perf_counter() - begin:.1f} s", flush=True)
+    # Read as late as possible: the other sections may have been written meanwhile.
+    known = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
+    known |= {"provenance": provenance(world.cohort), **found}
+    ordered = {name: known[name] for name in ("provenance", *SECTIONS) if name in known}
+    text = json.dumps(ordered, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(options.out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     print(f"Wrote {options.out}")
-
-
-def compute(data: Path, cache: Path, jobs: int) -> dict[str, Any]:
-    """Compute every figure, in the order of the results file."""
-    cohort = from_folder(data / "chest_xray_224" / "chest_xray", jobs=jobs)
-    facts = pd.read_csv(data / "chest_xray_native_sample" / "native_facts_1566.csv")
-    pixels = load_pixels(cohort, SIZE, fit="squash", cache=cache, jobs=jobs, progress=True)
-    model = backbones.freeze(backbones.build("lite0"))
-    x = np.asarray(backbones.features(model, pixels, cache=cache, jobs=jobs, progress=True))
-    copies = exact_groups(cohort)
-    return {
-        "provenance": provenance(cohort),
-        "counts": {f"{a}_{b}".lower(): int(n) for (a, b), n in cohort.counts()["images"].items()},
-        "patients": patients(cohort),
-        "duplicates": {"groups": len(copies), "images": sum(map(len, copies))},
-        "image_split": image_split(cohort),
-        "tutorial_split": tutorial_split(cohort),
-        "shortcuts_224": probe_traits(cohort, pixels=pixels, jobs=jobs).to_dict("records"),
-        "shortcuts_native": native_shortcuts(facts),
-        "who_is_who": who_is_who(x, cohort),
-        "frozen": frozen(x, cohort),
-        "small_validation": small_validation(cohort),
-        "decoding": decoding(cohort),
-        "pneumoniamnist": pneumoniamnist(data / "pneumoniamnist" / "match_to_kaggle_names.csv"),
-        "nih": nih(data / "nih_metadata" / "Data_Entry_2017_v2020.csv.gz"),
-    }
 
 
 def provenance(cohort: Cohort) -> dict[str, Any]:
@@ -190,7 +206,7 @@ def provenance(cohort: Cohort) -> dict[str, Any]:
     return {
         "data": "Kermany, Zhang and Goldbaum, doi:10.17632/rscbjbr9sj.2, CC BY 4.0, resized to "
         "224 x 224",
-        "command": "python benchmarks/real_results.py DATA",
+        "command": "make real-results DATA=...",
         "fingerprint": cohort.fingerprint,
         "versions": {p: version(p) for p in ("numpy", "scikit-learn", "torch", "timm")},
         "python": platform.python_version(),

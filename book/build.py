@@ -156,6 +156,17 @@ def wheel(args: argparse.Namespace) -> int:
     return run_all([Step("wheel", command)], prepare(("book",), args.options))
 
 
+def real_results(args: argparse.Namespace) -> int:
+    """Compute the figures of the sections "On the real data", and write them to one file."""
+    if not args.data or not Path(args.data).is_dir():
+        raise SetupError(
+            f"--data is {args.data!r}, which is not a folder.\nName the folder that holds "
+            "chest_xray_224, pneumoniamnist and nih_metadata: make real-results DATA=folder"
+        )
+    command = ["benchmarks/real_results.py", args.data, "--jobs", str(args.jobs)]
+    return run_all([Step("figures on the real data", command)], prepare(("book",), args.options))
+
+
 def clean(args: argparse.Namespace) -> int:
     """Remove the built book and every cache; the environment .venv stays."""
     for name in ("_build", *CACHES):
@@ -173,6 +184,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "lint": lint,
     "setup": setup,
     "wheel": wheel,
+    "real-results": real_results,
     "clean": clean,
 }
 
@@ -188,6 +200,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--pip-args", default=pip_args, help="for pip install")
     parser.add_argument("--no-pins", action="store_true", help="do not use constraints.txt")
     parser.add_argument("--jobs", type=int, default=2, help="processes for the tests")
+    parser.add_argument("--data", default="", help="for real-results: folder of the real sets")
     parser.add_argument("--port", type=int, default=8000, help="for serve")
     args = parser.parse_args(arguments)
     pins = not (args.no_pins or os.environ.get("PINS", "").lower() in ("no", "0", "off"))
