@@ -162,6 +162,21 @@ class Cohort:
             raise MedclfError(f"No image has split {name!r}; the cohort has {', '.join(known)}.")
         return self.take((self.table["split"] == name).to_numpy())
 
+    def finding(self, name: str) -> Cohort:
+        """Return the binary cohort in which ``label`` is one finding of a multi-label cohort.
+
+        Examples
+        --------
+        >>> table = pd.DataFrame({"image_id": ["a"], "patient_id": ["p"], "Mass": [1]})
+        >>> Cohort(table, None, "example", "CC0", findings=("Mass",)).finding("Mass").classes
+        ('no Mass', 'Mass')
+        """
+        if name not in self.findings:
+            known = ", ".join(self.findings) or "none: it has one label an image"
+            raise MedclfError(f"There is no finding {name!r}; the cohort has {known}.")
+        table = self.table.assign(label=self.table[name])
+        return replace(self, table=table, findings=(), classes=(f"no {name}", name))
+
     def with_column(self, name: str, values: npt.ArrayLike) -> Cohort:
         """Return a copy in which column ``name`` holds ``values``, one for each row."""
         return replace(self, table=self.table.assign(**{name: np.asarray(values)}))

@@ -69,6 +69,22 @@ def test_a_target_is_reached_at_the_least_cost(sample, target) -> None:
         assert 1 - other == pytest.approx(min(cost[reached >= target - 1e-9])), rule
 
 
+@given(scored(), st.sampled_from([0.2, 1.0, 3.0, 10.0, 99.0]))
+@settings(deadline=None)
+def test_the_cost_is_least_and_the_net_benefit_greatest(sample, worth) -> None:
+    y, s = sample
+
+    def saved(y, d) -> float:
+        return -(worth * (y * (1 - d)).sum() + ((1 - y) * d).sum())
+
+    def benefit(y, d) -> float:  # of Vickers and Elkin, at the odds of 1 to `worth`
+        return ((y * d).sum() - ((1 - y) * d).sum() / worth) / len(y)
+
+    d = metrics.choose_threshold(predictions(y, s), "cost", target=worth).decide(s).astype(int)
+    for score in (saved, benefit):
+        assert score(y, d) == pytest.approx(best_by_brute_force(y, s, score))
+
+
 @given(scored())
 def test_a_threshold_lies_between_two_scores_even_if_they_are_neighbours(sample) -> None:
     y, s = sample
@@ -122,6 +138,8 @@ def test_a_threshold_keeps_its_origin_through_json() -> None:
         ("youden", 0.9, "takes no target"),
         ("sensitivity", None, "needs a target"),
         ("specificity", 1.5, "needs a target"),
+        ("cost", None, "number of false alarms"),
+        ("cost", float("inf"), "number of false alarms"),
     ],
 )
 def test_an_impossible_rule_is_refused(rule, target, message) -> None:

@@ -125,3 +125,32 @@ def test_shortcuts_are_sorted_and_show_their_interval() -> None:
     )
     axes = plots.shortcuts(probes).axes[0]
     assert [t.get_text() for t in axes.get_yticklabels()] == ["bytes", "width"]
+
+
+def test_heat_maps_cover_more_the_stronger_they_are(cohort: Cohort) -> None:
+    pixels = cohort.images.pixels[:5]
+    maps = RNG.uniform(0, 1, pixels.shape)
+    figure = plots.heat_maps(pixels, maps, columns=3, outlines=maps > 0.5)
+    drawn = [axes.images for axes in figure.axes if len(axes.images) == 2]
+    assert len(drawn) == 5
+    for (ground, heat), image, one in zip(drawn, pixels, maps, strict=True):
+        np.testing.assert_array_equal(ground.get_array(), image)
+        np.testing.assert_array_equal(heat.get_array(), one)
+        assert (np.argsort(heat.get_alpha(), axis=None) == np.argsort(one, axis=None)).all()
+        assert heat.get_clim() == (0, 1)
+    with pytest.raises(MedclfError, match="shape"):
+        plots.heat_maps(pixels, maps[:4])
+
+
+def test_seed_dots_show_every_seed_and_the_mean() -> None:
+    table = pd.DataFrame({"clean": [0.4, 0.6], "shortcut": [0.0, 0.1]})
+    axes = plots.seed_dots(table, xlabel="share of hits", reference=0.08).axes[0]
+    assert [t.get_text() for t in axes.get_yticklabels()] == list(table)
+    dots = [c for c in axes.collections if hasattr(c, "get_offsets") and len(c.get_offsets()) == 2]
+    shown = np.sort(np.concatenate([c.get_offsets()[:, 0] for c in dots]))
+    np.testing.assert_allclose(shown, [0.0, 0.1, 0.4, 0.6])
+    bars = [
+        s[0][0] for c in axes.collections if hasattr(c, "get_segments") for s in c.get_segments()
+    ]
+    np.testing.assert_allclose(bars, [0.5, 0.05])
+    assert axes.get_xlabel() == "share of hits"

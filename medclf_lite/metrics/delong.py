@@ -56,15 +56,9 @@ def delong_interval(
     >>> low < value < high
     True
     """
-    labels = predictions.labels
-    clusters = predictions.patients if by_patient else np.arange(len(labels))
-    for label in (0, 1):
-        if (n := len(np.unique(clusters[labels == label]))) < 2:
-            who = "patients" if by_patient else "images"
-            raise MedclfError(
-                f"Class {predictions.classes[label]} has {n} {who}; a variance needs two."
-            )
-    value, variance = _area_and_variance(labels, predictions.scores, clusters)
+    clusters = clusters_of(predictions, by_patient)
+    value, better = placements(predictions.labels, predictions.scores)
+    variance = clustered_variance(predictions.labels, better, clusters)
     if not variance > 0 or value in (0, 1):
         return Interval(value, math.nan, math.nan)
     # Delta method: the standard error on the logit scale.
@@ -73,9 +67,21 @@ def delong_interval(
     return Interval(value, float(low), float(high))
 
 
-def _area_and_variance(
-    labels: npt.NDArray[np.int64], scores: Vector, clusters: npt.NDArray[np.generic]
-) -> tuple[float, float]:
+def clusters_of(predictions: Predictions, by_patient: bool) -> npt.NDArray[np.generic]:
+    """Say which images count as one observation, and raise where a class has fewer than two."""
+    labels = predictions.labels
+    clusters = predictions.patients if by_patient else np.arange(len(labels))
+    for label in (0, 1):
+        if (n := len(np.unique(clusters[labels == label]))) < 2:
+            who = "patients" if by_patient else "images"
+            raise MedclfError(
+                f"Class {predictions.classes[label]} has {n} {who}; a variance needs two."
+            )
+    return clusters
+
+
+def placements(labels: npt.NDArray[np.int64], scores: Vector) -> tuple[float, Vector]:
+    """Give the area, and for each image what it adds: its own share of right pairs - area."""
     is_ill = labels == 1
     m, n = int(is_ill.sum()), int((~is_ill).sum())
     ranks = rankdata(scores)
@@ -84,16 +90,24 @@ def _area_and_variance(
     beaten[is_ill] = (ranks[is_ill] - rankdata(scores[is_ill])) / n
     beaten[~is_ill] = 1 - (ranks[~is_ill] - rankdata(scores[~is_ill])) / m
     area = float(beaten[is_ill].mean())
+    return area, beaten - area
 
+
+def clustered_variance(
+    labels: npt.NDArray[np.int64], values: Vector, clusters: npt.NDArray[np.generic]
+) -> float:
+    """Estimate the variance of an area, or of a difference of areas, from its placements."""
+    is_ill = labels == 1
+    m, n = int(is_ill.sum()), int((~is_ill).sum())
     codes = pd.factorize(clusters)[0]
-    ill, well = (_cluster_sums(beaten - area, codes, mask) for mask in (is_ill, ~is_ill))
+    ill, well = (_cluster_sums(values, codes, mask) for mask in (is_ill, ~is_ill))
     with_ill, with_well = len(np.unique(codes[is_ill])), len(np.unique(codes[~is_ill]))
     count = int(codes.max()) + 1
     variance = with_ill / (with_ill - 1) * (ill @ ill) / m**2
     variance += with_well / (with_well - 1) * (well @ well) / n**2
     # Patients with images of both classes tie the two sums together.
     variance += 2 * count / (count - 1) * (ill @ well) / (m * n)
-    return area, float(variance)
+    return float(variance)
 
 
 def _cluster_sums(

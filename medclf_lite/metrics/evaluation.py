@@ -61,7 +61,7 @@ def evaluate(
     >>> found.loc["sensitivity", ["value", "n", "patients"]].round(2).tolist()
     [0.67, 3.0, 3.0]
     """
-    _check(threshold, resamples, level)
+    check_options(threshold, resamples, level)
     if threshold is not None:
         threshold.check(predictions)
     value = None if threshold is None else threshold.value
@@ -77,7 +77,8 @@ def evaluate(
     return found[["value", "low", "high", "n", "patients", "undefined"]]
 
 
-def _check(threshold: object, resamples: int, level: float) -> None:
+def check_options(threshold: object, resamples: int, level: float) -> None:
+    """Raise if the threshold has no origin, or the interval makes no sense."""
     if threshold is not None and not isinstance(threshold, Threshold):
         raise MedclfError(
             f"threshold is {threshold!r}, a number without an origin. Use choose_threshold on "
@@ -142,7 +143,7 @@ def auc_interval(
     >>> auc_interval(Predictions(table)).value
     0.75
     """
-    _check(None, resamples, level)
+    check_options(None, resamples, level)
     if len(set(predictions.labels)) < 2:
         raise MedclfError("A ROC-AUC needs images of both classes; these have one label.")
     return auc_with_interval(

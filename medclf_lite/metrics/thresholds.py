@@ -13,7 +13,7 @@ import numpy.typing as npt
 from medclf_lite.errors import MedclfError
 from medclf_lite.predictions import Predictions
 
-Rule = Literal["youden", "f1", "sensitivity", "specificity"]
+Rule = Literal["youden", "f1", "sensitivity", "specificity", "cost"]
 Vector = npt.NDArray[np.float64]
 
 
@@ -28,9 +28,9 @@ class Threshold:
     value : float
         Scores at or above it are called ill.
     rule : str
-        One of youden, f1, sensitivity and specificity; or the reason of a fixed threshold.
+        One of youden, f1, sensitivity, specificity and cost; or the reason of a fixed threshold.
     target : float, optional
-        What the rules sensitivity and specificity had to reach.
+        What the rules sensitivity and specificity had to reach, or what a miss costs.
     images, patients : frozenset of str
         Whom it was chosen on; empty for a fixed threshold.
     """
@@ -133,13 +133,16 @@ def choose_threshold(
     predictions : Predictions
         Of validation images, with both classes. They are written into the result, and
         :func:`medclf_lite.metrics.evaluate` refuses them and their patients afterwards.
-    rule : {"youden", "f1", "sensitivity", "specificity"}, default "youden"
+    rule : {"youden", "f1", "sensitivity", "specificity", "cost"}, default "youden"
         ``youden``: the largest sensitivity + specificity - 1 (Youden 1950,
         doi:10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3). ``f1``: the largest
         F1, which depends on the prevalence. ``sensitivity``: the largest specificity among
         thresholds with at least this sensitivity; ``specificity``: the other way round.
+        ``cost``: the least cost, where a miss costs ``target`` false alarms, at the prevalence
+        of these images; the largest net benefit is at the same threshold (Vickers & Elkin
+        2006, doi:10.1177/0272989X06295361).
     target : float, optional
-        In (0, 1]; for the last two rules, which need it.
+        In (0, 1] for the rules sensitivity and specificity, above 0 for the rule cost.
 
     Returns
     -------
@@ -168,7 +171,8 @@ def choose_threshold(
             "them. Take a validation part with both classes."
         )
     cuts, sensitivity, specificity, ppv = _sweep(labels, scores)
-    score = _criterion(cast(Rule, rule), target)(sensitivity, specificity, ppv)
+    odds = labels.sum() / (labels == 0).sum()
+    score = _criterion(cast(Rule, rule), target, odds)(sensitivity, specificity, ppv)
     return Threshold(
         float(cuts[int(np.argmax(score))]), rule, target,
         frozenset(predictions.table["image_id"].astype(str)), frozenset(predictions.patients),
@@ -183,6 +187,11 @@ def check_rule(rule: str, target: float | None) -> None:
         raise MedclfError(f"The rule {rule} takes no target; got {target}.")
     if rule in ("sensitivity", "specificity") and not (target and 0 < target <= 1):
         raise MedclfError(f"The rule {rule} needs a target in (0, 1]; got {target}.")
+    if rule == "cost" and not (target and 0 < target < math.inf):
+        raise MedclfError(
+            "The rule cost needs a target above 0, the number of false alarms that one miss is "
+            f"as bad as; got {target}."
+        )
 
 
 def _sweep(labels: npt.NDArray[np.int64], scores: Vector) -> tuple[Vector, Vector, Vector, Vector]:
@@ -203,8 +212,10 @@ def _sweep(labels: npt.NDArray[np.int64], scores: Vector) -> tuple[Vector, Vecto
     return cuts, sensitivity, specificity, ppv
 
 
-def _criterion(rule: Rule, target: float | None) -> Callable[[Vector, Vector, Vector], Vector]:
-    """Return what is to be as large as possible."""
+def _criterion(
+    rule: Rule, target: float | None, odds: float
+) -> Callable[[Vector, Vector, Vector], Vector]:
+    """Return what is to be as large as possible; odds are ill images to one well image."""
     goal = (target or 0.0) - 1e-12  # 9 of 10 is .9, whatever the last bit says
 
     def f1(sensitivity: Vector, specificity: Vector, ppv: Vector) -> Vector:
@@ -219,6 +230,9 @@ def _criterion(rule: Rule, target: float | None) -> Callable[[Vector, Vector, Ve
         ),
         "specificity": lambda sensitivity, specificity, _: np.where(
             specificity >= goal, sensitivity, -1
+        ),
+        "cost": lambda sensitivity, specificity, _: (
+            specificity + (target or 0.0) * odds * sensitivity
         ),
     }
     return rules[rule]

@@ -1,6 +1,8 @@
 """Every picture of the book: one function a picture, each returns a matplotlib Figure."""
 
 from medclf_lite.plots.data import counts, histograms, intensities, radiographs, split_balance
+from medclf_lite.plots.decisions import decision_curve
+from medclf_lite.plots.inside import heat_maps, seed_dots
 from medclf_lite.plots.model import (
     claimed_and_true,
     confusion,
@@ -18,6 +20,8 @@ __all__ = [
     "claimed_and_true",
     "confusion",
     "counts",
+    "decision_curve",
+    "heat_maps",
     "histograms",
     "history",
     "intensities",
@@ -25,6 +29,7 @@ __all__ = [
     "radiographs",
     "reliability",
     "roc",
+    "seed_dots",
     "shortcuts",
     "split_balance",
     "threshold_sweep",
