@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "medclf_lite"
 ROOMS = (
     "errors", "_files", "_memory", "_torchvision", "resampling", "profile", "cohort", "patients",
     "phantom", "sources", "images", "splits", "audit", "augment", "loaders", "backbones",
-    "predictions", "training", "metrics", "plots", "notebook", "run_files", "runs", "cli",
+    "predictions", "crossval", "training", "metrics", "explain", "plots", "notebook", "run_files",
+    "runs", "cli",
 )  # fmt: skip
 MOST_LINES = 300
 

@@ -9,12 +9,14 @@ from medclf_lite.backbones.classifier import (
     stage_names,
     unfreeze,
 )
+from medclf_lite.backbones.costs import facts
 from medclf_lite.backbones.frozen import features
 
 __all__ = [
     "Classifier",
     "build",
     "device_of",
+    "facts",
     "features",
     "freeze",
     "names",

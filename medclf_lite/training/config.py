@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -41,6 +42,11 @@ class TrainConfig:
     pos_weight : float or None
         Weight of positive images in the loss, n_negative / n_positive to balance them; see
         :func:`medclf_lite.training.positive_weight`. Scores are then not calibrated.
+    focal : float or None
+        Focusing parameter gamma of the focal loss (Lin et al. 2017, arXiv:1708.02002), without
+        class weights: each image's loss is multiplied by (1 - p)^gamma, where p is the
+        probability given to its true class. 0 changes nothing, the paper uses 2. Scores are
+        then not calibrated. Not together with ``pos_weight``.
     precision : {"auto", "no", "bf16"}, default "auto"
         Mixed precision. ``auto``: bfloat16 on a GPU that computes with it, never on a CPU.
     deterministic : bool, default True
@@ -51,7 +57,7 @@ class TrainConfig:
     Raises
     ------
     MedclfError
-        If a setting is unknown or out of range.
+        If a setting is unknown or out of range, or ``focal`` and ``pos_weight`` are both given.
 
     Examples
     --------
@@ -69,6 +75,7 @@ class TrainConfig:
     patience: int | None = 5
     monitor: Monitor = "val_auc"
     pos_weight: float | None = None
+    focal: float | None = None
     precision: Precision = "auto"
     deterministic: bool = True
     seed: int = 0
@@ -83,6 +90,13 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise MedclfError(f"{name} must be greater than 0; got {value!r}.")
+        if self.focal is not None and not 0 <= self.focal < math.inf:
+            raise MedclfError(f"focal is an exponent of 0 or more; got {self.focal!r}.")
+        if self.focal is not None and self.pos_weight is not None:
+            raise MedclfError(
+                "focal and pos_weight both change what an image counts in the loss, and only one "
+                "of them can be judged at a time. Drop one of them."
+            )
         if not 0 <= self.warmup < 1:
             raise MedclfError(f"warmup is a share of all steps in [0, 1); got {self.warmup!r}.")
 

@@ -135,7 +135,7 @@ def train(  # noqa: C901 - one flat loop, read from top to bottom
                         group["lr"] = factor * group["base_lr"]
                 with mixed:
                     logits = network(images)
-                loss = loss_of(logits, labels, config.pos_weight)
+                loss = loss_of(logits, labels, config)
                 optimizer.zero_grad()
                 accelerator.backward(loss)
                 norm = float(accelerator.clip_grad_norm_(learning, config.clip or math.inf))
@@ -156,7 +156,7 @@ def train(  # noqa: C901 - one flat loop, read from top to bottom
             row = {
                 "epoch": run.epoch,
                 "train_loss": float(sums[0] / sums[1]),
-                "val_loss": float(loss_of(val_logits, val_labels, config.pos_weight)),
+                "val_loss": float(loss_of(val_logits, val_labels, config)),
                 "val_auc": auc_of(val_labels.numpy(), val_logits.numpy()),
                 "lr": float(max(group["lr"] for group in optimizer.param_groups)),
                 "grad_norm": float(np.mean(norms)),

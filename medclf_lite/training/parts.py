@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import DataLoader
 
@@ -43,10 +43,16 @@ def positive_weight(labels: npt.NDArray[np.integer]) -> float:
     return (len(labels) - positive) / positive
 
 
-def loss_of(logits: Tensor, labels: Tensor, pos_weight: float | None) -> Tensor:
-    """Compute the mean binary cross-entropy, from logits: a sigmoid first would lose digits."""
-    weight = None if pos_weight is None else labels.new_tensor(pos_weight)
-    return binary_cross_entropy_with_logits(logits.float(), labels, pos_weight=weight)
+def loss_of(logits: Tensor, labels: Tensor, config: TrainConfig) -> Tensor:
+    """Compute the mean loss from logits: a sigmoid first would lose digits."""
+    logits = logits.float()
+    if config.focal is not None:
+        # The logit of the true class. torchvision's sigmoid_focal_loss goes by way of the
+        # probability: its gradient is NaN for a sure image where gamma is below 1.
+        sure = logits * (2 * labels - 1)
+        return -((config.focal * logsigmoid(-sure)).exp() * logsigmoid(sure)).mean()
+    weight = None if config.pos_weight is None else labels.new_tensor(config.pos_weight)
+    return binary_cross_entropy_with_logits(logits, labels, pos_weight=weight)
 
 
 def auc_of(labels: npt.NDArray[np.float32], logits: npt.NDArray[np.float32]) -> float:
