@@ -262,5 +262,11 @@ def test_the_audit_changes_nothing() -> None:
 
 def test_the_chapters_that_findings_name_exist() -> None:
     chapters = Path(__file__).resolve().parents[1] / "chapters"
-    for name in (finding_module.LOADING, finding_module.EDA, finding_module.SPLITS):
+    for name in (
+        finding_module.LOADING,
+        finding_module.EDA,
+        finding_module.SPLITS,
+        finding_module.CALIBRATION,
+        finding_module.SHORTCUTS,
+    ):
         assert (chapters / f"{name}.md").is_file()

@@ -15,6 +15,8 @@ MOST_EXAMPLES = 5
 LOADING = "01_loading_and_inspection"
 EDA = "02_eda_and_preprocessing"
 SPLITS = "03_leakage_safe_splits"
+CALIBRATION = "07_calibration_and_decisions"
+SHORTCUTS = "10_shortcuts_and_external_validation"
 
 
 def visible(text: str) -> str:

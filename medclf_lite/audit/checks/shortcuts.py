@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from medclf_lite.audit.finding import EDA, SEVERITIES, Bar, Example, Finding, Severity
+from medclf_lite.audit.finding import (
+    EDA,
+    SEVERITIES,
+    SHORTCUTS,
+    Bar,
+    Example,
+    Finding,
+    Severity,
+)
 from medclf_lite.audit.probe import probe
 from medclf_lite.audit.registry import AuditInput, check
 from medclf_lite.audit.traits import Kind, Trait
@@ -131,7 +139,7 @@ def drift(audit: AuditInput) -> Iterator[Finding]:
             "The two sides were not collected in the same way. A gap between the cross-validated "
             "and the test figure may come from that, and need not be leakage.",
             "Report both figures, say that the sides differ, and look for the reason in how "
-            "they were collected.", EDA,
+            "they were collected.", SHORTCUTS,
             tuple(Bar(f"{bar.name}, {name}", *bar[1:]) for name, bar in apart),
         )  # fmt: skip
 

@@ -8,7 +8,9 @@ import pandas as pd
 
 from medclf_lite.audit.checks.duplicates import unlike
 from medclf_lite.audit.finding import (
+    CALIBRATION,
     MOST_EXAMPLES,
+    SHORTCUTS,
     SPLITS,
     Example,
     Finding,
@@ -110,7 +112,7 @@ def prevalence(audit: AuditInput) -> Iterator[Finding]:
             "Accuracy, precision and predictive values change with prevalence alone, and "
             "probabilities learnt on one side are off on the other.",
             "Stratify by label when dividing; if the sides come from different places, say so, "
-            "and report figures that do not depend on prevalence.", SPLITS,
+            "and report figures that do not depend on prevalence.", CALIBRATION,
         )  # fmt: skip
 
 
@@ -169,5 +171,5 @@ def sites(audit: AuditInput) -> Iterator[Finding]:
         )
         do = "Report the figure for each site."
     yield Finding(
-        "splits.sites", "note", "Sites of the test side", seen, len(test), (), why, do, SPLITS
+        "splits.sites", "note", "Sites of the test side", seen, len(test), (), why, do, SHORTCUTS
     )
