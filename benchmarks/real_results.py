@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from real_calibration import calibration
 from real_counts import (
     SEEDS,
     image_split,
@@ -30,6 +31,14 @@ from real_counts import (
     pneumoniamnist,
     tutorial_split,
 )
+from real_cross_validation import cross_validation
+from real_evaluation import evaluation
+from real_fine_tuning import fine_tuning
+from real_imbalance import imbalance
+from real_inside import inside
+from real_labels import labels
+from real_shortcuts import shortcuts
+from real_transfer import transfer
 from real_world import SIZE, World
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
@@ -168,11 +177,20 @@ SECTIONS: dict[str, Callable[[World], Any]] = {
     ),
     "who_is_who": lambda w: who_is_who(w.features, w.cohort),
     "frozen": lambda w: frozen(w.features, w.cohort),
+    "fine_tuning": fine_tuning,
     "small_validation": lambda w: small_validation(w.cohort),
     "decoding": lambda w: decoding(w.cohort),
     "pneumoniamnist": lambda w: pneumoniamnist(
         w.data / "pneumoniamnist" / "match_to_kaggle_names.csv"
     ),
+    "evaluation": evaluation,
+    "imbalance": imbalance,
+    "inside": inside,
+    "transfer": transfer,
+    "cross_validation": cross_validation,
+    "calibration": calibration,
+    "shortcuts": shortcuts,
+    "labels": labels,
     "nih": lambda w: nih(w.data / "nih_metadata" / "Data_Entry_2017_v2020.csv.gz"),
 }
 
@@ -195,7 +213,7 @@ def main() -> None:
     # Read as late as possible: the other sections may have been written meanwhile.
     known = json.loads(options.out.read_text(encoding="utf-8")) if options.out.exists() else {}
     known |= {"provenance": provenance(world.cohort), **found}
-    ordered = {name: known[name] for name in ("provenance", *SECTIONS) if name in known}
+    ordered = {name: known[name] for name in ("provenance", *SECTIONS) if name in known} | known
     text = json.dumps(ordered, indent=1, ensure_ascii=False) + "\n"
     write_atomically(options.out, lambda temporary: temporary.write_text(text, encoding="utf-8"))
     print(f"Wrote {options.out}")

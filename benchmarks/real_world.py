@@ -75,15 +75,20 @@ class World:
         return np.flatnonzero(self.sides == side)
 
     @cached_property
-    def scores(self) -> npt.NDArray[np.float64]:
-        """Scores of every image by a linear head on frozen features, fitted on side train."""
-        model = backbones.build("lite0")
+    def model(self) -> backbones.Classifier:
+        """The network behind ``features``, with a linear head fitted on side train."""
+        model = backbones.freeze(backbones.build("lite0"))
         train = self.rows("train")
         training.fit_head(
             model, self.features[train], self.cohort.labels[train], self.cohort.patients[train],
             seed=SEED,
         )  # fmt: skip
-        return training.head_scores(model, self.features)
+        return model
+
+    @cached_property
+    def scores(self) -> npt.NDArray[np.float64]:
+        """Scores of every image by that head on frozen features."""
+        return training.head_scores(self.model, self.features)
 
     def predictions(self, side: str, scores: Any = None) -> Predictions:
         """Scores of one side, of the head on frozen features unless others are given.
