@@ -115,11 +115,14 @@ def train(
     ),
     val: Annotated[float, typer.Option(help="Share of patients for validation.")] = 0.15,
     rule: Annotated[
-        str, typer.Option(help="Threshold by youden, f1, sensitivity or specificity.")
+        str, typer.Option(help="Threshold by youden, f1, sensitivity, specificity or cost.")
     ] = "youden",
     target: Annotated[
         Optional[float],  # noqa: UP045
-        typer.Option(help="Value to reach, for the rules sensitivity and specificity."),
+        typer.Option(
+            help="For the rules sensitivity and specificity: value to reach. For cost: number "
+            "of false alarms that one miss is as bad as."
+        ),
     ] = None,
     augment: Annotated[
         str, typer.Option(help="For finetune: pose, acquisition (strong) or none.")
