@@ -10,7 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate
 
+from medclf_lite._torchvision import ensure_torchvision
 from medclf_lite.errors import MedclfError
+
+ensure_torchvision()  # whoever augments may want torchvision's transforms beside these
 
 # Largest values that leave something of the image.
 _LIMITS = {
@@ -144,8 +147,8 @@ def acquisition_augment() -> MedicalAugment:
     """Describe strong random changes of what differs between machines, exports and hospitals.
 
     Shape, sharpness, film curve, contrast, pose: what a network could learn in place of the
-    disease where it goes along with the label, and what differs elsewhere (domain
-    randomisation; for radiographs see Zhang et al. 2020, doi:10.1109/TMI.2020.2973595).
+    disease where it goes along with the label, and what differs elsewhere (the same idea for
+    other medical images: Zhang et al. 2020, doi:10.1109/TMI.2020.2973595).
 
     Returns
     -------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -140,3 +143,9 @@ def test_acquisition_augment_never_mirrors():
 def test_impossible_amounts_of_acquisition_are_refused(wrong):
     with pytest.raises(MedclfError, match=next(iter(wrong))):
         only(**wrong)
+
+
+def test_torchvision_loads_once_the_loaders_are_imported():
+    program = "import medclf_lite.loaders\nfrom torchvision.transforms import v2"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
