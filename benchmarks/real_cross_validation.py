@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from real_world import World
-from sklearn.linear_model import LogisticRegression
+from real_world import World, head
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from medclf_lite import metrics, splits
 from medclf_lite.crossval import cross_predict
@@ -49,11 +46,6 @@ def cross_validation(world: World) -> dict[str, Any]:
         "test": dict(metrics.auc_interval(official, resamples=RESAMPLES)._asdict()),
         "difference": difference(pooled, official),
     }
-
-
-def head() -> Any:
-    """Give a new, unfitted classifier."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
 
 
 def summed_up(repeats: list[Predictions]) -> dict[str, float]:

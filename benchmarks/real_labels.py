@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from real_world import World
-from sklearn.linear_model import LogisticRegression
+from real_world import World, head
 from sklearn.model_selection import GroupShuffleSplit, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from medclf_lite import metrics, splits
 from medclf_lite.cohort import Cohort
@@ -30,9 +27,8 @@ def labels(world: World) -> dict[str, Any]:
 def suspects(world: World) -> dict[str, float]:
     """Count training images whose label the other patients' images contradict."""
     train = world.cohort.take(~world.is_test)
-    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
     scores = cross_val_predict(
-        head, world.features[~world.is_test], train.labels, groups=train.patients,
+        head(), world.features[~world.is_test], train.labels, groups=train.patients,
         cv=splits.PatientKFold(5, seed=0), method="predict_proba",
     )[:, 1]  # fmt: skip
     found = metrics.suspect_labels(Predictions.of(train, scores))

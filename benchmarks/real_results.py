@@ -39,12 +39,10 @@ from real_inside import inside
 from real_labels import labels
 from real_shortcuts import shortcuts
 from real_transfer import transfer
-from real_world import SIZE, World
+from real_world import SIZE, World, head
 from scipy.stats import norm
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from medclf_lite import metrics, splits
@@ -54,11 +52,6 @@ from medclf_lite.cohort import Cohort
 from medclf_lite.images import load_pixels
 from medclf_lite.patients import patient_ids
 from medclf_lite.predictions import Predictions
-
-
-def head() -> Any:
-    """Give the classifier that stands on frozen features."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
 
 
 def folds(x: np.ndarray, cohort: Cohort, splitter: Any, groups: np.ndarray | None) -> list[float]:

@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from real_world import World
-from sklearn.linear_model import LogisticRegression
+from real_world import World, head
 from sklearn.model_selection import cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from medclf_lite import splits
 from medclf_lite.audit import probe_drift, probe_regions, probe_traits
@@ -53,7 +50,7 @@ def drift(world: World, label: int) -> dict[str, Any]:
     every = np.concatenate(rows)
     side = world.is_test[every].astype(int)
     who = world.cohort.patients[every]
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    model = head()
     scores = cross_val_predict(
         model, world.features[every], side, groups=who, cv=splits.PatientKFold(5, seed=SEED),
         method="predict_proba",
@@ -86,7 +83,7 @@ def numbers(world: World) -> dict[str, Any]:
     series = np.where(table["image_id"].str.contains("NORMAL2"), "NORMAL2", "IM")
     normal = world.cohort.labels == 0
     train = np.flatnonzero(~world.is_test)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
+    model = head()
     y = world.cohort.labels
     scores = np.full(len(y), np.nan)
     scores[train] = cross_val_predict(

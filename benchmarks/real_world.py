@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from medclf_lite import backbones, splits, training
 from medclf_lite.cohort import Cohort
@@ -19,6 +22,11 @@ from medclf_lite.sources import from_folder
 SIZE = 224
 SEED = 0
 Rows = npt.NDArray[np.bool_]
+
+
+def head() -> Pipeline:
+    """Give a new, unfitted classifier for frozen features."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
 
 
 @dataclass(frozen=True)
