@@ -8,18 +8,22 @@ import re
 import string
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import course_repository
+import execute_ahead
 import execution_cache
 import jupytext
 import kaggle_button
 import nbformat
 import pages
 import pytest
+import rules_table
 import twins
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -550,3 +554,53 @@ def test_the_configuration_names_files_that_exist():
         assert (ROOT / named).exists(), named
     for named in re.findall(r"^    (\w+): book/_ext", text, re.MULTILINE):
         assert (ROOT / "book/_ext" / f"{named}.py").is_file(), named
+
+
+# --- the rules -----------------------------------------------------------------------------
+
+
+def test_all_66_rules_have_a_verdict_and_evidence_or_say_that_they_have_none():
+    groups = rules_table.read()
+    rules = [rule for group in groups for rule in group["rules"]]
+    kinds = Counter(rule["kind"] for rule in rules)
+    assert kinds == {"do": 34, "dont": 32}
+    assert [len(group["rules"]) for group in groups] == [9, 9, 8, 8, 8, 8, 8, 8]
+    assert len({rule["rule"] for rule in rules}) == len(rules), "no rule twice"
+    for rule in rules:
+        for where in rule.get("where", "").split():
+            assert (ROOT / "chapters" / f"{where.split('#')[0]}.md").is_file(), where
+            assert "#" in where, "a link leads to the place, not to the chapter"
+
+
+RULE = {"kind": "do", "rule": "Split.", "verdict": "holds", "found": "Yes.", "where": "03_x#a"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"verdict": "perhaps"}, "needs kind, rule, verdict, found"),
+        ({"kind": "maybe"}, "needs kind, rule, verdict, found"),
+        ({"found": None}, "needs kind, rule, verdict, found"),
+        ({"where": None}, "no place of evidence"),
+    ],
+)
+def test_a_rule_with_a_part_missing_is_refused(tmp_path, change, said):
+    changed = {k: v for k, v in (RULE | change).items() if v is not None}
+    (tmp_path / "rules.yml").write_text(yaml.safe_dump([{"title": "T", "rules": [changed]}]))
+    with pytest.raises(ValueError, match=said):
+        rules_table.read(tmp_path / "rules.yml")
+
+
+def test_a_rule_becomes_one_row_with_links_that_sphinx_can_check():
+    rule = RULE | {"rule": "Split\n by patient.", "where": "03_x#a 12_y#b"}
+    row = rules_table.markdown([{"title": "T", "rules": [rule]}])[-2]
+    assert row == (
+        "| do | Split by patient. | holds | Yes. | [chapter 3](../chapters/03_x.md#a), "
+        "[chapter 12](../chapters/12_y.md#b) |"
+    )
+
+
+@pytest.mark.parametrize(("given", "jobs"), [("1", 1), ("3", 3), ("99", 4), ("0", 1)])
+def test_as_many_chapters_at_a_time_as_asked_for_and_never_too_many(monkeypatch, given, jobs):
+    monkeypatch.setenv("MEDCLF_BOOK_JOBS", given)
+    assert execute_ahead.workers() == jobs

@@ -357,6 +357,12 @@ def test_an_unknown_command_lists_the_known_ones(capsys):
     assert all(name in shown for name in build.COMMANDS)
 
 
+@pytest.mark.parametrize("given", [[], ["--data", "nowhere"]])
+def test_real_results_without_their_data_say_which_folder_is_needed(capsys, given):
+    assert build.main(["real-results", *given]) == 2
+    assert "make real-results DATA=folder" in capsys.readouterr().err
+
+
 def test_a_failing_step_does_not_hide_the_ones_after_it(capfd):
     steps = [
         build.Step("first", ["-c", "print('one')"]),
