@@ -24,7 +24,7 @@ from medclf_lite.predictions import Predictions
 from medclf_lite.runs import RUN_FILE, RunConfig, evaluate_run, train_run
 from medclf_lite.training import load_weights
 
-SEEDS = {"acquisition": (0, 1), "pose": (0,), "none": (0,)}
+SEEDS = {"acquisition": (0, 1, 2), "pose": (0,), "none": (0, 1)}
 DRAWS = 3  # random changes of each validation image
 SETTINGS = {"mode": "finetune", "size": 160, "epochs": 5, "lr": 5e-4, "layer_decay": 0.8}
 
