@@ -52,8 +52,8 @@ def cross_predict(
     Raises
     ------
     MedclfError
-        If a patient is on both sides of a fold, an image is held out twice or never, a fold's
-        training rows lack a class, or scores are missing.
+        If the cohort has findings, a patient is on both sides of a fold, an image is held out
+        twice or never, a fold's training rows lack a class, or scores are missing.
 
     Examples
     --------
@@ -72,6 +72,11 @@ def cross_predict(
     >>> len(found), sorted(found.table["fold"].unique().tolist())
     (40, [0, 1, 2, 3])
     """
+    if cohort.findings:
+        raise MedclfError(
+            "Cross-validation scores one label an image; this cohort has "
+            f"{len(cohort.findings)} findings. Take one: cohort.finding({cohort.findings[0]!r})."
+        )
     pairs = [(np.asarray(train), np.asarray(test)) for train, test in folds]
     _check(cohort, pairs, leaks)
     scores = Parallel(n_jobs=jobs)(delayed(fit_and_score)(*pair) for pair in pairs)
@@ -106,7 +111,7 @@ def _check(cohort: Cohort, pairs: list[tuple[Rows, Rows]], leaks: bool) -> None:
             )
     if (wrong := np.flatnonzero(times != 1)).size:
         raise MedclfError(
-            f"Each image must be held out once; image {cohort.table['image_id'].iloc[wrong[0]]!r} "
+            f"Each image must be held out once; image {cohort.table['image_id'].iloc[wrong[0]]} "
             f"is held out {times[wrong[0]]} times ({wrong.size} such images). For repeated folds "
             "call cross_predict once a repeat; for a part of the images take it first."
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medclf_lite.audit import probe_drift, probe_regions
+from medclf_lite.audit import probe_drift, probe_regions, probe_traits
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.phantom import PhantomSpec, generate
@@ -124,3 +124,11 @@ def test_two_draws_of_one_kind_are_not_told_apart():
 def test_drift_between_sizes_is_refused():
     with pytest.raises(MedclfError, match="one size"):
         probe_drift(cohort(LABELS), cohort(LABELS), (noise(160, 0), noise(160, 0, size=48)))
+
+
+@pytest.mark.parametrize("probe", [probe_regions, probe_traits])
+def test_a_cohort_of_findings_is_told_to_take_one(probe):
+    table = cohort(LABELS).table.rename(columns={"label": "Mass"})
+    several = Cohort(table, None, "example", "CC0", findings=("Mass",))
+    with pytest.raises(MedclfError, match=r"cohort\.finding"):
+        probe(several, pixels=noise(len(LABELS), 0))

@@ -104,3 +104,10 @@ def test_scores_of_another_shape_are_told(wrong):
 def test_scores_that_are_no_probabilities_are_told():
     with pytest.raises(MedclfError, match=r"not numbers in \[0, 1\]"):
         cross_predict(KNOWN, by_patient(), lambda train, test: np.full(len(test), np.nan))
+
+
+def test_a_cohort_of_findings_is_told_to_take_one():
+    table = KNOWN.table.assign(Mass=KNOWN.labels).drop(columns="label")
+    several = Cohort(table, None, "example", "CC0", findings=("Mass",))
+    with pytest.raises(MedclfError, match=r"cohort\.finding"):
+        cross_predict(several, by_patient(), fit_and_score)

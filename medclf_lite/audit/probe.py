@@ -92,6 +92,11 @@ def probe(
 ) -> pd.DataFrame:
     """Measure these traits, as :func:`probe_traits` does."""
     cohort = audit.readable
+    if cohort.findings:
+        raise MedclfError(
+            "A probe predicts one label an image; this cohort has "
+            f"{len(cohort.findings)} findings. Take one: cohort.finding({cohort.findings[0]!r})."
+        )
     folds = _folds(cohort, test, seed)
     rows = []
     for trait in of:
