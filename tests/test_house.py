@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "medclf_lite"
 # Bottom to top, the way of the data. A room is a module, or a folder of modules.
 ROOMS = (
     "errors", "_files", "_memory", "_torchvision", "resampling", "profile", "cohort", "patients",
-    "phantom", "sources", "images", "splits", "audit", "augment", "loaders", "backbones",
-    "predictions", "crossval", "training", "metrics", "explain", "plots", "notebook", "run_files",
-    "runs", "cli",
+    "predictions", "metrics", "phantom", "sources", "images", "splits", "audit", "augment",
+    "loaders", "backbones", "crossval", "training", "explain", "plots", "notebook", "run_files",
+    "runs", "pitfalls", "cli",
 )  # fmt: skip
 MOST_LINES = 300
 

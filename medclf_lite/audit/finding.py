@@ -15,8 +15,14 @@ MOST_EXAMPLES = 5
 LOADING = "01_loading_and_inspection"
 EDA = "02_eda_and_preprocessing"
 SPLITS = "03_leakage_safe_splits"
+TRANSFER = "04_transfer_learning"
+TRAINING = "05_training"
+EVALUATION = "06_evaluation"
 CALIBRATION = "07_calibration_and_decisions"
+IMBALANCE = "08_class_imbalance"
+CROSS_VALIDATION = "09_cross_validation"
 SHORTCUTS = "10_shortcuts_and_external_validation"
+LABELS = "12_labels"
 
 
 def visible(text: str) -> str:
@@ -73,6 +79,9 @@ class Finding:
         Chapter of the course to read.
     bars : tuple of Bar
         A chart for the HTML report, if the evidence is a list of figures.
+    accepted : str
+        The reason why the project lives with this finding; empty if it does not. See
+        :class:`medclf_lite.audit.Acknowledgement`.
 
     Raises
     ------
@@ -90,6 +99,7 @@ class Finding:
     do: str
     chapter: str
     bars: tuple[Bar, ...] = ()
+    accepted: str = ""
 
     def __post_init__(self) -> None:
         if self.severity not in SEVERITIES:
@@ -98,7 +108,7 @@ class Finding:
                 f"{', '.join(SEVERITIES)}."
             )
         object.__setattr__(self, "examples", tuple(self.examples)[:MOST_EXAMPLES])
-        for name in ("title", "seen"):
+        for name in ("title", "seen", "accepted"):
             object.__setattr__(self, name, visible(getattr(self, name)))
 
 

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from medclf_lite.audit.finding import Bar, Example, Finding, visible
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.images import load_pixels
+from medclf_lite.images.square import to_square
 
 if TYPE_CHECKING:
     from medclf_lite.audit.report import Report
@@ -38,6 +41,8 @@ section { background: var(--box); border: 1px solid var(--line); border-left: .3
 section.error { border-left-color: var(--error); }
 section.warning { border-left-color: var(--warning); }
 section.note { border-left-color: var(--note); }
+section.accepted { border-left-color: var(--line); }
+.accepted .level { color: var(--soft); }
 .level { text-transform: uppercase; font-size: .75rem; letter-spacing: .06em; font-weight: 700; }
 .error .level { color: var(--error); } .warning .level { color: var(--warning); }
 .note .level { color: var(--note); }
@@ -73,9 +78,9 @@ def render(report: Report) -> str:
     str
         The page. All text is escaped; pictures are inside it, at most 112 pixels a side.
     """
-    thumbnails = _thumbnails(report.cohort, report.findings)
+    thumbnails = _thumbnails(report)
     listed = "".join(
-        f'<li class="{f.severity}"><span class="level">{f.severity}</span> '
+        f'<li class="{_style(f)}"><span class="level">{_level(f)}</span> '
         f'<a href="#f{i}">{escape(f.title)}</a></li>'
         for i, f in enumerate(report.findings)
     )
@@ -85,16 +90,26 @@ def render(report: Report) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Audit of {escape(visible(report.cohort.source))}</title>"
+        f"<title>Audit of {escape(report.name)}</title>"
         f"<style>{STYLE}</style></head><body>\n<header><h1>Audit</h1>"
         f"<p>{escape(report.headline)}</p>{_counts(report.cohort)}</header>\n"
         f"<main><ul>{listed or '<li>Nothing was found.</li>'}</ul>\n{body}</main>\n"
-        f"<footer><p>{coverage}</p><p>Licence: {escape(visible(report.cohort.licence))}. "
-        f"Fingerprint of the table: {report.cohort.fingerprint}.</p></footer></body></html>\n"
+        f"<footer><p>{coverage}</p>{_origin(report.cohort)}</footer></body></html>\n"
     )
 
 
-def _counts(cohort: Cohort) -> str:
+def _origin(cohort: Cohort | None) -> str:
+    if cohort is None:
+        return ""
+    return (
+        f"<p>Licence: {escape(visible(cohort.licence))}. Fingerprint of the table: "
+        f"{cohort.fingerprint}.</p>"
+    )
+
+
+def _counts(cohort: Cohort | None) -> str:
+    if cohort is None:
+        return ""
     rows = "".join(
         f"<tr><th scope='row'>{escape(visible(_name(index)))}</th>"
         f"<td class='n'>{row['images']:,}</td><td class='n'>{row['patients']:,}</td></tr>"
@@ -111,18 +126,26 @@ def _name(index: object) -> str:
 
 
 def _section(i: int, finding: Finding, thumbnails: dict[str, str]) -> str:
-    level = finding.severity
+    accepted = f"<dt>Acknowledged</dt><dd>{escape(finding.accepted)}</dd>"
     examples = "".join(_example(e, thumbnails) for e in finding.examples)
     return (
-        f'<section class="{level}" id="f{i}"><div class="level">{level}</div>'
+        f'<section class="{_style(finding)}" id="f{i}"><div class="level">{_level(finding)}</div>'
         f"<h2>{escape(finding.title)}</h2><dl><dt>Seen</dt><dd>{escape(finding.seen)}</dd>"
         f"<dt>Why it matters</dt><dd>{escape(finding.why)}</dd>"
         f"<dt>What to do</dt><dd>{escape(finding.do)}</dd>"
-        f"<dt>Read</dt><dd>{escape(finding.chapter)}</dd></dl>"
+        f"<dt>Read</dt><dd>{escape(finding.chapter)}</dd>{accepted * bool(finding.accepted)}</dl>"
         + _chart(finding.bars)
         + (f'<ul class="examples">{examples}</ul>' if examples else "")
         + f'<p class="soft">Check {escape(finding.id)}</p></section>\n'
     )
+
+
+def _level(finding: Finding) -> str:
+    return f"{finding.severity}, acknowledged" if finding.accepted else finding.severity
+
+
+def _style(finding: Finding) -> str:
+    return "accepted" if finding.accepted else finding.severity
 
 
 def _example(example: Example, thumbnails: dict[str, str]) -> str:
@@ -167,20 +190,27 @@ def _chart(bars: Sequence[Bar]) -> str:
     )
 
 
-def _thumbnails(cohort: Cohort, findings: Sequence[Finding]) -> dict[str, str]:
+def _thumbnails(report: Report) -> dict[str, str]:
     """Make a small JPEG of each image that an example names and that can be decoded."""
-    wanted = {i for f in findings for e in f.examples for i in e.images}
-    if cohort.images is None or not wanted:
-        return {}
+    wanted = {i for f in report.findings for e in f.examples for i in e.images}
+    found = {
+        i: _as_jpeg(to_square(report.pictures[i], THUMBNAIL))
+        for i in sorted(wanted & report.pictures.keys())
+    }
+    cohort = report.cohort
+    if cohort is None or cohort.images is None or not wanted:
+        return found
     ids = cohort.table["image_id"].astype(str)
-    found = {}
-    for row in ids.index[ids.isin(list(wanted))]:
+    for row in ids.index[ids.isin(list(wanted - found.keys()))]:
         try:
             (pixels,) = load_pixels(cohort.take([row]), THUMBNAIL)
         except MedclfError:
             continue  # the finding itself says that this file cannot be decoded
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=75)
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        found[ids[row]] = f"data:image/jpeg;base64,{data}"
+        found[ids[row]] = _as_jpeg(pixels)
     return found
+
+
+def _as_jpeg(pixels: npt.NDArray[np.uint8]) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=75)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

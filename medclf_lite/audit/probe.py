@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
 
-from medclf_lite.audit.registry import AuditInput
+from medclf_lite.audit.cohort_input import AuditInput
 from medclf_lite.audit.traits import Trait
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError

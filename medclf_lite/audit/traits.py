@@ -10,7 +10,7 @@ import pandas as pd
 from PIL import Image
 
 if TYPE_CHECKING:
-    from medclf_lite.audit.registry import AuditInput
+    from medclf_lite.audit.cohort_input import AuditInput
 
 Kind = Literal["file", "image", "record"]
 Matrix = npt.NDArray[np.float64]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from medclf_lite.audit.cohort_input import AuditInput
 from medclf_lite.audit.finding import (
     LOADING,
     SPLITS,
@@ -15,7 +16,7 @@ from medclf_lite.audit.finding import (
     number,
     of_images,
 )
-from medclf_lite.audit.registry import AuditInput, check
+from medclf_lite.audit.registry import cohort_check
 from medclf_lite.audit.traits import read_dates
 
 FEW_PATIENTS = 50  # in the smaller class
@@ -24,7 +25,7 @@ ASSUMED_AUC = 0.9
 WIDE, WIDER = 0.1, 0.2  # width of a 95 % interval
 
 
-@check(id="counts.one-class", needs=("label",))
+@cohort_check(id="counts.one-class", needs=("label",))
 def one_class(audit: AuditInput) -> Iterator[Finding]:
     """Every image has the same label."""
     labels = audit.cohort.labels
@@ -40,7 +41,7 @@ def one_class(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="counts.imbalance", needs=("label",))
+@cohort_check(id="counts.imbalance", needs=("label",))
 def imbalance(audit: AuditInput) -> Iterator[Finding]:
     """Classes of very different size."""
     share = float(audit.cohort.labels.mean())
@@ -58,7 +59,7 @@ def imbalance(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="counts.few", needs=("label",))
+@cohort_check(id="counts.few", needs=("label",))
 def few(audit: AuditInput) -> Iterator[Finding]:
     """Too few patients of a class for anything but a rehearsal."""
     table = audit.cohort.table
@@ -75,7 +76,7 @@ def few(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="counts.small-side", needs=("label", "split"))
+@cohort_check(id="counts.small-side", needs=("label", "split"))
 def small_side(audit: AuditInput) -> Iterator[Finding]:
     """Sides that are too small for the decisions they make."""
     table = audit.cohort.table
@@ -124,7 +125,7 @@ def hanley_mcneil(auc: float, positive: int, negative: int) -> float:
     return float(np.sqrt((auc * (1 - auc) + spread) / (positive * negative)))
 
 
-@check(id="counts.sides", needs=("split",))
+@cohort_check(id="counts.sides", needs=("split",))
 def sides(audit: AuditInput) -> Iterator[Finding]:
     """Sides of the split that are missing, and images on none."""
     split = audit.cohort.table["split"]
@@ -155,7 +156,7 @@ def sides(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="counts.dates", needs=("date",))
+@cohort_check(id="counts.dates", needs=("date",))
 def dates(audit: AuditInput) -> Iterator[Finding]:
     """Dates that are not in ISO 8601."""
     given = audit.cohort.table["date"]

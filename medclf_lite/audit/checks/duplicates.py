@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from medclf_lite.audit.cohort_input import AuditInput
 from medclf_lite.audit.copies import Groups
 from medclf_lite.audit.finding import SPLITS, Example, Finding, Severity, number, of_images
-from medclf_lite.audit.registry import AuditInput, check
+from medclf_lite.audit.registry import cohort_check
 
 _CONFLICTS: tuple[tuple[str, str, Severity], ...] = (
     ("split", "on several sides of the split", "error"),
@@ -15,7 +16,7 @@ _CONFLICTS: tuple[tuple[str, str, Severity], ...] = (
 )
 
 
-@check(id="duplicates.exact")
+@cohort_check(id="duplicates.exact")
 def exact(audit: AuditInput) -> Iterator[Finding]:
     """Images that are the same, byte for byte."""
     yield from _copies(
@@ -23,7 +24,7 @@ def exact(audit: AuditInput) -> Iterator[Finding]:
     )
 
 
-@check(id="duplicates.pixels", needs=("images",))
+@cohort_check(id="duplicates.pixels", needs=("images",))
 def pixels(audit: AuditInput) -> Iterator[Finding]:
     """Files that differ but show the very same pixels."""
     new = unlike(audit.same_pixels, audit.same_bytes)
@@ -34,7 +35,7 @@ def pixels(audit: AuditInput) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-@check(id="duplicates.near", needs=("images",))
+@cohort_check(id="duplicates.near", needs=("images",))
 def near(audit: AuditInput) -> Iterator[Finding]:
     """Images that show nearly the same picture."""
     new = unlike(unlike(audit.near_copies, audit.same_pixels), audit.same_bytes)

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from medclf_lite.audit.cohort_input import AuditInput
 from medclf_lite.audit.finding import LOADING, Example, Finding, Severity, number, of_images
-from medclf_lite.audit.registry import AuditInput, check
+from medclf_lite.audit.registry import cohort_check
 from medclf_lite.cohort import Files
 from medclf_lite.sources.headers import EXTENSIONS
 
@@ -21,7 +22,7 @@ _FORMAT = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG", ".tif": "TIFF", ".tif
            ".dcm": "DICOM"}  # fmt: skip
 
 
-@check(id="files.left-out")
+@cohort_check(id="files.left-out")
 def left_out(audit: AuditInput) -> Iterator[Finding]:
     """Files that lie in the folder but not in the cohort, by reason."""
     for reason, group in audit.cohort.left_out.groupby("reason", sort=True):
@@ -49,7 +50,7 @@ def _may_be_image(path: str) -> bool:
     return name.suffix.lower() in EXTENSIONS or kind.startswith("image/")
 
 
-@check(id="files.unreadable", needs=("files",))
+@cohort_check(id="files.unreadable", needs=("files",))
 def unreadable(audit: AuditInput) -> Iterator[Finding]:
     """Files that start like an image but cannot be decoded to the end."""
     bad = np.flatnonzero(audit.facts["problem"] != "")
@@ -70,7 +71,7 @@ def unreadable(audit: AuditInput) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-@check(id="files.extension", needs=("files",))
+@cohort_check(id="files.extension", needs=("files",))
 def extension(audit: AuditInput) -> Iterator[Finding]:
     """Files whose extension names another format than their content."""
     names = _paths(audit)
@@ -89,7 +90,7 @@ def extension(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="files.mode", needs=("files",))
+@cohort_check(id="files.mode", needs=("files",))
 def mode(audit: AuditInput) -> Iterator[Finding]:
     """Colour modes that are mixed, and grey images stored as colour."""
     readable = audit.facts["problem"] == ""
@@ -114,7 +115,7 @@ def mode(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="files.depth", needs=("files",))
+@cohort_check(id="files.depth", needs=("files",))
 def depth(audit: AuditInput) -> Iterator[Finding]:
     """Images with more or fewer than 8 bits a channel."""
     readable = audit.facts["problem"] == ""
@@ -132,7 +133,7 @@ def depth(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="files.orientation", needs=("files",))
+@cohort_check(id="files.orientation", needs=("files",))
 def orientation(audit: AuditInput) -> Iterator[Finding]:
     """Images that their EXIF data turn or mirror."""
     turned = (audit.facts["orientation"] > 1).to_numpy()
@@ -146,7 +147,7 @@ def orientation(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="files.large", needs=("files",))
+@cohort_check(id="files.large", needs=("files",))
 def large(audit: AuditInput) -> Iterator[Finding]:
     """Images so large that they may be decompression bombs."""
     limit = Image.MAX_IMAGE_PIXELS or 2**62
@@ -161,7 +162,7 @@ def large(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="files.same-name", needs=("files",))
+@cohort_check(id="files.same-name", needs=("files",))
 def same_name(audit: AuditInput) -> Iterator[Finding]:
     """File names that occur in several folders."""
     names = np.array([PurePosixPath(p).name for p in _paths(audit)])

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import numpy as np
 import pandas as pd
 
+from medclf_lite.audit.cohort_input import AuditInput
 from medclf_lite.audit.finding import (
     MOST_EXAMPLES,
     SPLITS,
@@ -17,14 +18,14 @@ from medclf_lite.audit.finding import (
     number,
     of_images,
 )
-from medclf_lite.audit.registry import AuditInput, check
+from medclf_lite.audit.registry import cohort_check
 
 UNKNOWN = {"", "unknown", "nan", "none", "null", "na", "n/a", "?", "-", "-1", "anonymous", "anon"}
 ENOUGH = 20  # patients from which a pattern of IDs is not chance
 SEVERAL = 1.15  # images a patient on average
 
 
-@check(id="patients.several-images")
+@cohort_check(id="patients.several-images")
 def several_images(audit: AuditInput) -> Iterator[Finding]:
     """Patients with more than one image."""
     each = audit.cohort.table.groupby("patient_id").size().sort_values(ascending=False)
@@ -42,7 +43,7 @@ def several_images(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="patients.mixed-labels", needs=("label",))
+@cohort_check(id="patients.mixed-labels", needs=("label",))
 def mixed_labels(audit: AuditInput) -> Iterator[Finding]:
     """Patients whose images carry different labels."""
     kinds = audit.cohort.table.groupby("patient_id")["label"].nunique()
@@ -59,7 +60,7 @@ def mixed_labels(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="patients.id-rule", needs=("label",))
+@cohort_check(id="patients.id-rule", needs=("label",))
 def id_rule(audit: AuditInput) -> Iterator[Finding]:
     """One class with an ID for each image, while patients of the other have several."""
     table = audit.cohort.table
@@ -86,7 +87,7 @@ def id_rule(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="patients.mixed-subtypes", needs=("label", "subtype"))
+@cohort_check(id="patients.mixed-subtypes", needs=("label", "subtype"))
 def mixed_subtypes(audit: AuditInput) -> Iterator[Finding]:
     """Patient IDs that hold several subtypes of the disease."""
     ill = audit.cohort.table[audit.cohort.labels == 1]
@@ -104,7 +105,7 @@ def mixed_subtypes(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="patients.all-single")
+@cohort_check(id="patients.all-single")
 def all_single(audit: AuditInput) -> Iterator[Finding]:
     """Every image is its own patient."""
     cohort = audit.cohort
@@ -124,7 +125,7 @@ def all_single(audit: AuditInput) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-@check(id="patients.unknown")
+@cohort_check(id="patients.unknown")
 def unknown(audit: AuditInput) -> Iterator[Finding]:
     """Patient IDs that mean that the patient is not known."""
     ids = pd.Series(audit.cohort.patients)

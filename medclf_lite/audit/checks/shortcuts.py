@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from medclf_lite.audit.cohort_input import AuditInput
 from medclf_lite.audit.finding import (
     EDA,
     SEVERITIES,
@@ -17,7 +18,7 @@ from medclf_lite.audit.finding import (
     Severity,
 )
 from medclf_lite.audit.probe import probe
-from medclf_lite.audit.registry import AuditInput, check
+from medclf_lite.audit.registry import cohort_check
 from medclf_lite.audit.traits import Kind, Trait
 from medclf_lite.resampling import auc_with_interval
 
@@ -28,7 +29,7 @@ NEVER_MEDICAL = {"bytes", "bits per pixel", "JPEG table", "mode"}
 Rows = npt.NDArray[np.intp]
 
 
-@check(id="shortcuts.files", needs=("label",))
+@cohort_check(id="shortcuts.files", needs=("label",))
 def files(audit: AuditInput) -> Iterator[Finding]:
     """Traits of the files that predict the label."""
     yield from _shortcuts(
@@ -40,7 +41,7 @@ def files(audit: AuditInput) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-@check(id="shortcuts.pixels", needs=("label", "images"))
+@cohort_check(id="shortcuts.pixels", needs=("label", "images"))
 def pixels(audit: AuditInput) -> Iterator[Finding]:
     """Brightness, border and corners that predict the label."""
     yield from _shortcuts(
@@ -52,7 +53,7 @@ def pixels(audit: AuditInput) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-@check(id="shortcuts.records", needs=("label",))
+@cohort_check(id="shortcuts.records", needs=("label",))
 def records(audit: AuditInput) -> Iterator[Finding]:
     """Site, view and date that predict the label."""
     yield from _shortcuts(
@@ -113,7 +114,7 @@ def _extremes(audit: AuditInput, of: list[Trait], names: list[str]) -> tuple[Exa
     )
 
 
-@check(id="shortcuts.drift", needs=("label", "split"))
+@cohort_check(id="shortcuts.drift", needs=("label", "split"))
 def drift(audit: AuditInput) -> Iterator[Finding]:
     """Traits in which train and test differ within one class."""
     table, labels = audit.readable.table, audit.readable.labels

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from medclf_lite.audit.checks.duplicates import unlike
+from medclf_lite.audit.cohort_input import AuditInput
 from medclf_lite.audit.finding import (
     CALIBRATION,
     MOST_EXAMPLES,
@@ -17,14 +18,14 @@ from medclf_lite.audit.finding import (
     number,
     of_images,
 )
-from medclf_lite.audit.registry import AuditInput, check
+from medclf_lite.audit.registry import cohort_check
 from medclf_lite.audit.traits import read_dates
 
 PREVALENCE_GAP = 0.1  # difference from train that a reader should know of
 Z = 1.96  # a difference must also be larger than chance makes it
 
 
-@check(id="splits.patients", needs=("split",))
+@cohort_check(id="splits.patients", needs=("split",))
 def patients(audit: AuditInput) -> Iterator[Finding]:
     """Patients on several sides of the split."""
     table = audit.cohort.table
@@ -47,7 +48,7 @@ def patients(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="splits.copies", needs=("split", "images"))
+@cohort_check(id="splits.copies", needs=("split", "images"))
 def copies(audit: AuditInput) -> Iterator[Finding]:
     """One image, or nearly the same, on several sides of the split."""
     split = audit.cohort.table["split"]
@@ -73,7 +74,7 @@ def _across(audit: AuditInput, group: tuple[int, ...]) -> Example:
     return Example(" = ".join(f"{i} ({side})" for i, side in sides), ids)
 
 
-@check(id="splits.one-class", needs=("label", "split"))
+@cohort_check(id="splits.one-class", needs=("label", "split"))
 def one_class(audit: AuditInput) -> Iterator[Finding]:
     """Sides of the split that lack a class."""
     if len(set(audit.cohort.labels)) < 2:
@@ -93,7 +94,7 @@ def one_class(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="splits.prevalence", needs=("label", "split"))
+@cohort_check(id="splits.prevalence", needs=("label", "split"))
 def prevalence(audit: AuditInput) -> Iterator[Finding]:
     """Sides whose share of disease differs from that of train by more than chance."""
     sides = _sides(audit)
@@ -128,7 +129,7 @@ def _sides(audit: AuditInput) -> pd.DataFrame:
     })  # fmt: skip
 
 
-@check(id="splits.dates", needs=("split", "date"))
+@cohort_check(id="splits.dates", needs=("split", "date"))
 def dates(audit: AuditInput) -> Iterator[Finding]:
     """Training images that are younger than the first test image."""
     when = read_dates(audit.cohort.table["date"])
@@ -147,7 +148,7 @@ def dates(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@check(id="splits.sites", needs=("split", "site"))
+@cohort_check(id="splits.sites", needs=("split", "site"))
 def sites(audit: AuditInput) -> Iterator[Finding]:
     """Whether the test side holds a site that training has not seen."""
     table = audit.cohort.table.dropna(subset=["site"])

@@ -1,0 +1,1 @@
+"""The demonstrations, one module a part of the work; importing this package registers them."""
