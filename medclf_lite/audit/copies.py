@@ -81,7 +81,7 @@ def near_copies(pixels: Pixels) -> Groups:
     equal = np.column_stack([first_row[same], np.arange(len(pixels))])
     pairs = np.concatenate([close, equal[equal[:, 0] != equal[:, 1]]])
     rows, place = np.unique(pairs, return_inverse=True)
-    detail = np.array([_detail(pixels[row]) for row in rows])
+    detail = np.array([detail_of(pixels[row]) for row in rows])
     first, second = place.reshape(-1, 2).T
     alike = [bool(detail[i] @ detail[j] >= DETAIL) for i, j in zip(first, second, strict=True)]
     return _connected(pairs[np.array(alike, dtype=bool)], len(pixels))
@@ -139,7 +139,7 @@ def _close_within_band(
     return np.concatenate(found)
 
 
-def _detail(image: Pixels) -> npt.NDArray[np.float64]:
+def detail_of(image: Pixels) -> npt.NDArray[np.float64]:
     """Reduce to 56 x 56, take away what is blurred, and scale to length one."""
     small = np.asarray(
         Image.fromarray(image).resize((56, 56), Image.Resampling.BOX), dtype=np.float64

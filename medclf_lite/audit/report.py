@@ -109,8 +109,11 @@ class Report:
     @property
     def coverage(self) -> list[str]:
         """Which checks ran and which could not, in lines."""
+        by_reason: dict[str, list[str]] = {}
+        for id, why in self.skipped.items():
+            by_reason.setdefault(why, []).append(id)
         lines = [f"{number(len(self.ran), 'check')} ran."]
-        return lines + [f"Not run: {id} ({why})." for id, why in self.skipped.items()]
+        return lines + [f"Not run: {', '.join(ids)} ({why})." for why, ids in by_reason.items()]
 
     def print(self, console: Console | None = None) -> None:
         """Print the report for a reader at a terminal."""

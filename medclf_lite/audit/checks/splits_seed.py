@@ -1,0 +1,100 @@
+"""Splits that change with the hash seed of the interpreter."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import cloudpickle
+
+from medclf_lite.audit.finding import SPLITS, Finding
+from medclf_lite.audit.project import Project
+from medclf_lite.audit.registry import project_check
+from medclf_lite.errors import MedclfError
+
+SECONDS = 120
+# The function comes through a pipe from this very process, never from a file.
+_CHILD = """
+import sys
+import cloudpickle
+from medclf_lite.audit.checks.splits_seed import canonical
+sys.path[:] = cloudpickle.load(sys.stdin.buffer)
+print("\\n", canonical(cloudpickle.load(sys.stdin.buffer)()), sep="")
+"""
+
+
+@project_check(id="splits.hash-seed", needs=("split",))
+def hash_seed(project: Project) -> Iterator[Finding]:
+    """Divisions that are not the same in the next run."""
+    first, again, other = (_run(project.split, seed) for seed in ("1", "1", "2"))
+    if first == again == other:
+        return
+    seeded = first == again
+    yield Finding(
+        "splits.hash-seed", "error", "The split is another one in the next run",
+        "Two interpreters with different hash seeds divided differently." if seeded
+        else "Two runs of the same function in new interpreters divided differently.", 1, (),
+        "The order of a set of texts follows the interpreter's hash seed, which is new in each "
+        "run, so random_state=42 does not reproduce the split. Patients move between train and "
+        "test from one run to the next." if seeded
+        else "A split that nobody can repeat leaks when it is made again for evaluation.",
+        "Sort before drawing: sorted(set(ids)); seed what draws; and keep the split in a file.",
+        SPLITS,
+    )  # fmt: skip
+
+
+def canonical(value: object) -> str:
+    """Write a split as text; the order of what is held in a set does not count.
+
+    Examples
+    --------
+    >>> canonical({"b": {2, 1}}), canonical([1, (2, 3)])
+    ("{'b': {'1', '2'}}", "['1', ['2', '3']]")
+    """
+    return repr(_plain(value))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in sorted(value.items(), key=lambda kv: str(kv[0]))}
+    if isinstance(value, set | frozenset):
+        return _Ordered(sorted(map(str, value)))
+    if hasattr(value, "to_csv"):  # a pandas table
+        return str(value.to_csv())
+    if hasattr(value, "table"):  # a Cohort
+        return str(value.table.to_csv())
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "indices"):  # a torch Subset
+        return _plain(value.indices)
+    return str(value)
+
+
+class _Ordered(list[str]):
+    """The sorted members of a set, written like one."""
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(map(repr, self)) + "}"
+
+
+def _run(split: object, seed: str) -> str:
+    """Run a function in a new interpreter with this hash seed."""
+    try:
+        given = cloudpickle.dumps(sys.path) + cloudpickle.dumps(split)
+    except Exception as problem:  # what a function holds may be anything
+        raise MedclfError(f"split cannot be sent to a new interpreter: {problem}") from problem
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _CHILD], input=given, capture_output=True, timeout=SECONDS,
+            env=os.environ | {"PYTHONHASHSEED": seed}, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as problem:
+        raise MedclfError(f"split took more than {SECONDS} s") from problem
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise MedclfError(f"split raises in a new interpreter: {''.join(last)[:200]}")
+    return str(done.stdout.decode().rsplit("\n", 2)[-2])
