@@ -93,7 +93,9 @@ def test_the_worst_comes_first_and_the_same_cohort_gives_the_same_report() -> No
 def test_checks_that_cannot_run_are_named_with_what_they_need() -> None:
     shown = audit_cohort(clean())
     assert shown.skipped["splits.dates"] == "needs date"
-    assert "Not run: splits.dates (needs date)." in shown.to_markdown().replace("\\", "")
+    assert "Not run: counts.dates, splits.dates (needs date)." in shown.to_markdown().replace(
+        "\\", ""
+    )
     assert set(shown.ran) | set(shown.skipped) == {c.id for c in known_checks(kind="cohort")}
 
 

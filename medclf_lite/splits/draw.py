@@ -49,15 +49,15 @@ def _draw(
     return np.concatenate([_draw_stratum(m, table.images[m], share, seed, keep) for m in each])
 
 
-def _draw_stratum(members: Rows, images: Rows, share: float, seed: int, keep: int) -> Rows:
-    n = _how_many(len(members), share, keep)
+def _draw_stratum(patients: Rows, images: Rows, share: float, seed: int, keep: int) -> Rows:
+    n = _how_many(len(patients), share, keep)
     if n < 1:
-        return members[:0]
+        return patients[:0]
     # At most as many bins as patients on either side, so that each bin can give to both.
-    bins = min(SIZE_BINS, n, len(members) - n)
-    bin_of = np.empty(len(members), np.intp)
-    bin_of[np.argsort(images, kind="stable")] = np.arange(len(members)) * bins // len(members)
-    drawn: Rows = train_test_split(members, test_size=n, random_state=seed, stratify=bin_of)[1]
+    bins = min(SIZE_BINS, n, len(patients) - n)
+    bin_of = np.empty(len(patients), np.intp)
+    bin_of[np.argsort(images, kind="stable")] = np.arange(len(patients)) * bins // len(patients)
+    drawn: Rows = train_test_split(patients, test_size=n, random_state=seed, stratify=bin_of)[1]
     return drawn
 
 

@@ -1,6 +1,12 @@
 """The checks, one module a group; importing this package registers them all."""
 
 from medclf_lite.audit.checks import (  # noqa: F401
+    code_data,
+    code_evaluation,
+    code_folds,
+    code_hygiene,
+    code_splits,
+    code_training,
     counts,
     duplicates,
     files,
