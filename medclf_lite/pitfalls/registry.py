@@ -145,7 +145,7 @@ def known_faults() -> list[Fault]:
     >>> known_faults()[0].id
     'F01'
     """
-    import_module("medclf_lite.pitfalls.demonstrations")
+    import_module("medclf_lite.pitfalls.shown")
     return [_REGISTER[id] for id in sorted(_REGISTER)]
 
 
