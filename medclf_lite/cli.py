@@ -6,7 +6,6 @@ Exit status: 0 done and clean, 1 the audit found something at or above ``--fail-
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 import warnings
@@ -19,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from medclf_lite import __version__
+from medclf_lite.cli_options import CORES, Cache, Classes, Folder, Jobs, Patients
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 
@@ -33,71 +33,73 @@ app = typer.Typer(
 errors = Console(stderr=True)
 console = Console()
 
-Folder = Annotated[
-    Path, typer.Argument(help="Folder with split/class or class sub-folders, or an .npz file.")
-]
-Patients = Annotated[
-    Optional[str],  # noqa: UP045 - typer reads it at run time
-    typer.Option(
-        help="How a file name gives the patient: 'kaggle' (the default for a folder), a regular "
-        "expression with a group named 'patient', or the path of a CSV with columns file and "
-        "patient_id. For an .npz file: 'unknown'."
-    ),
-]
-Classes = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option(
-        help="The two class folders, without and with the disease; default: NORMAL,PNEUMONIA."
-    ),
-]
-Cache = Annotated[
-    Optional[Path],  # noqa: UP045 - typer reads it at run time
-    typer.Option(help="Folder for decoded pixels and features, so that a second run is quick."),
-]
-Jobs = Annotated[int, typer.Option(min=1, help="Parallel workers, one core each.")]
-CORES = min(8, os.cpu_count() or 1)
-
 
 def _open(folder: Path, patients: str | None, classes: str | None) -> Cohort:
     """Open what the command names; each kind of cohort has defaults of its own."""
     from medclf_lite.sources import open_cohort
 
     options: dict[str, object] = {} if patients is None else {"patients": patients}
-    if classes is not None:
-        names = tuple(name.strip() for name in classes.split(","))
-        if len(names) != 2:
-            raise MedclfError(f"--classes needs two names with a comma between; got {classes!r}.")
+    if (names := _names(classes)) is not None:
         options["classes"] = names
     return open_cohort(folder, **options)
 
 
+def _names(classes: str | None) -> tuple[str, ...] | None:
+    if classes is None:
+        return None
+    names = tuple(name.strip() for name in classes.split(","))
+    if len(names) < 2:
+        raise MedclfError(f"--classes needs two names with a comma between; got {classes!r}.")
+    return names
+
+
 @app.command()
 def audit(
-    folder: Folder,
+    folder: Annotated[
+        Optional[Path],  # noqa: UP045 - typer reads it at run time
+        typer.Argument(help="Folder of images, table of images (.csv), or .npz file."),
+    ] = None,
+    code: Annotated[
+        Optional[list[Path]],  # noqa: UP045
+        typer.Option(help="Python file, notebook or folder to read, never run; may be repeated."),
+    ] = None,
     patients: Patients = None,
     classes: Classes = None,
     json: Annotated[Optional[Path], typer.Option(help="Write the findings as JSON.")] = None,  # noqa: UP045
     html: Annotated[Optional[Path], typer.Option(help="Write one HTML page with pictures.")] = None,  # noqa: UP045
     markdown: Annotated[Optional[Path], typer.Option(help="Write Markdown.")] = None,  # noqa: UP045
+    acknowledged: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="File of findings to live with; medclf-audit.toml is read if it is here."
+        ),
+    ] = None,
     fail_on: Annotated[
         str, typer.Option(help="Exit with 1 at this severity: error, warning, note or never.")
     ] = "error",
     cache: Cache = None,
     jobs: Jobs = CORES,
 ) -> None:
-    """Look for faults in a folder of images: files, patients, duplicates, shortcuts, splits."""
-    from medclf_lite.audit import audit_cohort, read_fail_on
+    """Look for silent faults in images (files, patients, copies, shortcuts, splits) or in code."""
+    from medclf_lite import audit as room
+    from medclf_lite.sources import open_any
 
-    limit = read_fail_on(fail_on)
-    cohort = _open(folder, patients, classes)
-    report = audit_cohort(cohort, cache=cache, jobs=jobs, progress=sys.stderr.isatty())
+    limit = room.read_fail_on(fail_on)
+    known = room.read_acknowledged(acknowledged)
+    if folder is None and not code:
+        raise MedclfError("Give a folder of images, --code with a file, or both.")
+    reports = [] if folder is None else [
+        room.audit_cohort(open_any(folder, patients, _names(classes)), cache=cache, jobs=jobs,
+                          progress=sys.stderr.isatty())
+    ]  # fmt: skip
+    reports += [room.audit_code(code)] if code else []
+    report = room.acknowledge(room.join(reports), known)
     report.print(console)
-    if json:
-        json.write_text(report.to_json(), encoding="utf-8")
+    for path, text in ((json, report.to_json), (markdown, report.to_markdown)):
+        if path:
+            path.write_text(text(), encoding="utf-8")
     if html:
         report.to_html(html)
-    if markdown:
-        markdown.write_text(report.to_markdown(), encoding="utf-8")
     raise typer.Exit(report.exit_code(limit))
 
 

@@ -85,7 +85,8 @@ def patient_ids(names: Sequence[str], rule: str) -> list[str]:
         File names or paths; folders and the extension are ignored.
     rule : str
         ``"kaggle"`` for the names of the Kaggle chest X-ray set, ``"tutorial"`` for the source
-        tutorial's wrong rule, or a regular expression with a group named ``patient``.
+        tutorial's wrong rule, a regular expression with a group named ``patient``, or
+        ``"unknown"``, which counts each image as its own patient.
 
     Returns
     -------
@@ -102,6 +103,8 @@ def patient_ids(names: Sequence[str], rule: str) -> list[str]:
     >>> patient_ids(["a/case7_left.png", "a/case7_right.png"], r"(?P<patient>case\d+)")
     ['case7', 'case7']
     """
+    if rule == "unknown":
+        return list(names)
     known = {"kaggle": kaggle_patient, "tutorial": tutorial_patient}
     find = known.get(rule) or _by_pattern(rule)
     found = [find(_stem(name)) for name in names]

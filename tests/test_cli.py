@@ -130,14 +130,73 @@ def test_a_warning_is_a_line_and_not_source_code(folder, tmp_path, capsys) -> No
     assert ".py:" not in shown
 
 
-def test_an_npz_file_is_audited_once_its_patients_are_settled(tmp_path, capsys) -> None:
+def test_an_npz_file_is_audited_and_its_patients_are_said_to_be_unknown(tmp_path, capsys) -> None:
     rng = np.random.default_rng(0)
     file = tmp_path / "small.npz"
-    images = rng.integers(0, 255, (12, 28, 28), dtype=np.uint8)
-    np.savez(file, train_images=images, train_labels=np.arange(12) % 2)
-    assert main(["audit", str(file)]) == 2
-    assert "patients='unknown'" in capsys.readouterr().err
-    assert main(["audit", str(file), "--patients", "unknown", "--fail-on", "never"]) == 0
+    images = rng.integers(0, 255, (24, 28, 28), dtype=np.uint8)
+    np.savez(file, train_images=images, train_labels=np.arange(24) % 2)
+    assert main(["audit", str(file), "--fail-on", "never"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "each image counts as its own patient" in shown
+    assert "Every image is its own patient" in shown
+
+
+def write_images(root: Path, classes: tuple[str, ...]) -> Path:
+    rng = np.random.default_rng(0)
+    for name in classes:
+        (root / name).mkdir(parents=True)
+        for i in range(12):
+            pixels = rng.integers(0, 255, (40, 40), dtype=np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{name}-{i}.png")
+    return root
+
+
+@pytest.mark.parametrize("classes", [("healthy", "covid"), ("a", "b", "c", "d")])
+def test_a_folder_of_any_classes_is_audited(classes, tmp_path, capsys) -> None:
+    assert main(["audit", str(write_images(tmp_path, classes)), "--fail-on", "never"]) == 0
+    shown = capsys.readouterr()
+    assert f"{12 * len(classes)} images of {12 * len(classes)} patients" in shown.out
+    assert "no known rule for patients" in " ".join(shown.err.split())
+
+
+def test_a_table_of_images_is_audited(tmp_path, capsys) -> None:
+    root = write_images(tmp_path, ("healthy", "covid"))
+    files = sorted(root.rglob("*.png"))
+    table = pd.DataFrame({"file": [p.relative_to(root) for p in files],
+                          "diagnosis": [p.parent.name for p in files],
+                          "subject": [p.stem[-1] for p in files]})  # fmt: skip
+    table.to_csv(root / "images.csv", index=False)
+    assert main(["audit", str(root / "images.csv"), "--fail-on", "never"]) == 0
+    assert "24 images of 10 patients" in capsys.readouterr().out
+
+
+def test_code_is_audited_alone_or_with_images(folder, tmp_path, capsys) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("class D:\n    def __len__(self):\n        return len(self.x[:100])\n")
+    assert main(["audit", "--code", str(script)]) == 1
+    assert "length is cut off" in capsys.readouterr().out
+    page = tmp_path / "a.md"
+    assert main(["audit", str(folder), "--code", str(script), "--markdown", str(page),
+                 "--fail-on", "never"]) == 0  # fmt: skip
+    assert "length is cut off" in page.read_text()
+    assert main(["audit"]) == 2
+    assert "Give a folder of images, --code" in capsys.readouterr().err
+
+
+def test_acknowledged_findings_no_longer_fail(tmp_path, monkeypatch, capsys) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("class D:\n    def __len__(self):\n        return 100\n")
+    known = tmp_path / "medclf-audit.toml"
+    known.write_text('[[acknowledged]]\ncheck = "code.truncated-length"\nreason = "A demo."\n')
+    options = ["audit", "--code", str(script)]
+    assert main(options) == 1
+    assert main([*options, "--acknowledged", str(known)]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(options) == 0
+    assert "A demo." in capsys.readouterr().out
+    known.write_text("oops")
+    assert main(options) == 2
+    assert "is not TOML" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ ROOMS = (
     "errors", "_files", "_memory", "_torchvision", "resampling", "profile", "cohort", "patients",
     "predictions", "metrics", "phantom", "sources", "images", "splits", "audit", "augment",
     "loaders", "backbones", "crossval", "training", "explain", "plots", "notebook", "run_files",
-    "runs", "pitfalls", "cli",
+    "runs", "pitfalls", "pytest_plugin", "cli_options", "cli",
 )  # fmt: skip
 MOST_LINES = 300
 

@@ -566,7 +566,7 @@ def test_open_cohort_knows_each_kind(tmp_path: Path) -> None:
     [
         ("gone", {}, "There is no file or folder .*gone"),
         ("x.txt", {}, "is not a kind of cohort"),
-        ("x.csv", {"patients": "kaggle"}, "from_nih has no option 'patients'; it has images"),
+        ("x.csv", {"patients": "kaggle"}, "needs a column of paths, one of path"),
     ],
 )
 def test_open_cohort_refuses_what_it_does_not_know(name, options, message, tmp_path) -> None:

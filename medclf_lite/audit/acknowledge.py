@@ -72,14 +72,14 @@ class Acknowledgement:
         )
 
 
-def read_acknowledged(path: str | Path) -> list[Acknowledgement]:
+def read_acknowledged(path: str | Path | None = None) -> list[Acknowledgement]:
     r"""Read acknowledgements from a TOML file.
 
     Parameters
     ----------
-    path : str or pathlib.Path
+    path : str or pathlib.Path, optional
         A file of tables ``[[acknowledged]]`` with ``check``, ``reason`` and perhaps ``most``
-        and ``until``.
+        and ``until``. If not given, ``medclf-audit.toml`` here, should there be one.
 
     Raises
     ------
@@ -94,7 +94,9 @@ def read_acknowledged(path: str | Path) -> list[Acknowledgement]:
     >>> read_acknowledged(path)[0].reason
     'All ours.'
     """
-    path = Path(path)
+    if path is None and not Path(FILE).is_file():
+        return []
+    path = Path(FILE if path is None else path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:

@@ -7,18 +7,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from medclf_lite.audit.item import label_of
 from medclf_lite.audit.side import Side
 from medclf_lite.cohort import Cohort, Files
 from medclf_lite.sources.headers import left_out_table, read_headers
+from medclf_lite.sources.labels import label_columns
 from medclf_lite.sources.scan import walk
 
 DEPTH = 3  # folders below the common one, up to which the files beside are counted
-MOST_CLASSES = 50
 
 
 def cohort_of(
@@ -49,15 +47,15 @@ def cohort_of(
     table = table.merge(known, on="image_id", how="inner", suffixes=("_given", ""))
     if not len(table):
         return None
-    columns, findings = _labels(table["given"].tolist())
+    labelled = label_columns(table["given"].tolist())
     beside = _beside(root, set(table["image_id"]) | set(unread["path"]))
-    found = table.drop(columns=["path", "given"]).assign(**columns)
+    found = table.drop(columns=["path", "given"]).assign(**labelled.columns)
     find = patients if patients is not None else _unknown
     found["patient_id"] = [find(str(root / i)) or i for i in found["image_id"]]
     left_out = left_out_table([*unread.itertuples(index=False, name=None), *beside])
     return Cohort(
         found, Files(root, tuple(found["image_id"])), f"files of {', '.join(sides)}",
-        "licence not stated", ("0", "1"), findings, left_out,
+        "licence not stated", labelled.classes, labelled.findings, left_out,
     )  # fmt: skip
 
 
@@ -73,22 +71,6 @@ def _files(side: Side) -> list[tuple[Path, Any]]:
     pairs = ((Path(name), labels.get(i)) for i, name in side.names.items())
     return [(Path(os.path.abspath(p)), label) for p, label in pairs  # noqa: PTH100 - not a link's
             if label is not None and p.is_file()]  # fmt: skip
-
-
-def _labels(given: list[Any]) -> tuple[dict[str, npt.NDArray[np.int64]], tuple[str, ...]]:
-    """Make one column of 0 and 1, or one a class or finding."""
-    if all(isinstance(x, tuple) and len(x) == len(given[0]) for x in given):
-        wide = (np.array(given) > 0.5).astype(np.int64)
-        names = tuple(f"finding {i}" for i in range(wide.shape[1]))
-        return dict(zip(names, wide.T, strict=True)), names
-    values = sorted(set(given), key=str)
-    if len(values) <= 2:
-        positive = values[-1] if len(values) == 2 or values[0] != 0.0 else None
-        return {"label": np.array([int(x == positive) for x in given])}, ()
-    values = values[:MOST_CLASSES]
-    names = tuple(f"class {v:g}" if isinstance(v, float) else f"class {v}" for v in values)
-    columns = [np.array([int(x == v) for x in given]) for v in values]
-    return dict(zip(names, columns, strict=True)), names
 
 
 def _beside(root: Path, known: set[str]) -> list[tuple[str, str]]:

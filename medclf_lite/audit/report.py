@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -170,6 +170,19 @@ class Report:
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()
+
+
+def join(reports: Iterable[Report]) -> Report:
+    """Make one report of several: of a cohort, of a project, of code."""
+    parts = list(reports)
+    return Report(
+        tuple(f for part in parts for f in part.findings),
+        next((part.cohort for part in parts if part.cohort is not None), None),
+        tuple(id for part in parts for id in part.ran),
+        {id: why for part in parts for id, why in part.skipped.items()},
+        "; ".join(part.subject for part in parts if part.subject),
+        {i: picture for part in parts for i, picture in part.pictures.items()},
+    )
 
 
 def _rank(severity: Severity) -> int:

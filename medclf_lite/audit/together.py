@@ -11,14 +11,14 @@ import numpy.typing as npt
 from torch import nn
 
 from medclf_lite.audit.acknowledge import Acknowledgement, acknowledge
-from medclf_lite.audit.code import read_code
+from medclf_lite.audit.code_run import audit_code
 from medclf_lite.audit.cohort_input import AuditInput
 from medclf_lite.audit.from_sides import cohort_of
 from medclf_lite.audit.given import figures_table, history_table, patient_rule, predictions_table
 from medclf_lite.audit.project import SIDES, Project
-from medclf_lite.audit.registry import Check, known_checks
-from medclf_lite.audit.report import Report
-from medclf_lite.audit.run import Found, run_checks
+from medclf_lite.audit.registry import known_checks
+from medclf_lite.audit.report import Report, join
+from medclf_lite.audit.run import run_checks
 from medclf_lite.audit.side import MOST, SECONDS, Side
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
@@ -123,35 +123,34 @@ def check(
     )  # fmt: skip
     if project.empty and code is None:
         raise MedclfError("Nothing to look at: give train, val, test, model, predictions or code.")
-    audited, checks = _files(project, only)
-    parts = [run_checks(project, known_checks(only, "project"))] if not project.empty else []
-    if audited is not None:
-        parts.append(run_checks(AuditInput(audited, jobs=jobs), checks))
+    reports = [] if project.empty else [_of_project(project, only), *_of_files(project, only, jobs)]
     if code is not None:
-        parts.append(run_checks(read_code(code), known_checks(only, "code")))
-    return _joined(parts, project, audited, code)
+        reports.append(audit_code(code, only=only))
+    return join(reports)
 
 
-def _files(project: Project, only: Iterable[str] | None) -> tuple[Cohort | None, list[Check]]:
-    """Return the cohort to audit and the checks for it: the one given, or one of the files."""
-    checks = known_checks(only, "cohort")
-    if project.cohort is not None or not checks:
-        return project.cohort, checks
-    return cohort_of(project.sides, project.patients), [
-        c for c in checks if c.id not in SAID_BY_SIDES
-    ]
-
-
-def _joined(parts: list[Found], project: Project, cohort: Cohort | None, code: Any) -> Report:  # noqa: ANN401
-    findings = tuple(finding for found, _, _ in parts for finding in found)
-    ran = tuple(id for _, done, _ in parts for id in done)
-    skipped = {id: why for _, _, left in parts for id, why in left.items()}
+def _of_project(project: Project, only: Iterable[str] | None) -> Report:
+    findings, ran, skipped = run_checks(project, known_checks(only, "project"))
     said = [_side(side) for side in project.sides.values()]
     if project.model is not None:
         said.append(f"model {type(project.model).__name__}")
-    if code is not None:
-        said.append("code")
-    return Report(findings, cohort, ran, skipped, ", ".join(said), _pictures(findings, project))
+    pictures = _pictures(findings, project)
+    return Report(tuple(findings), None, tuple(ran), skipped, ", ".join(said), pictures)
+
+
+def _of_files(project: Project, only: Iterable[str] | None, jobs: int) -> list[Report]:
+    """Audit the cohort that was given, or one of the files that the sides name."""
+    checks = known_checks(only, "cohort")
+    if not checks:
+        return []
+    cohort = project.cohort
+    if cohort is None:
+        cohort = cohort_of(project.sides, project.patients)
+        checks = [c for c in checks if c.id not in SAID_BY_SIDES]
+    if cohort is None:
+        return []
+    findings, ran, skipped = run_checks(AuditInput(cohort, jobs=jobs), checks)
+    return [Report(tuple(findings), cohort, tuple(ran), skipped)]
 
 
 def _side(side: Side) -> str:

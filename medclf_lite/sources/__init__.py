@@ -13,15 +13,18 @@ from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.sources.download import download_kaggle, download_pneumoniamnist
 from medclf_lite.sources.folder import from_folder
-from medclf_lite.sources.nih import from_nih
+from medclf_lite.sources.manifest import from_manifest
+from medclf_lite.sources.nih import from_nih, is_nih
 from medclf_lite.sources.npz import from_npz
+from medclf_lite.sources.opening import open_any
+from medclf_lite.sources.scan import class_folders
 
 if TYPE_CHECKING:
     from medclf_lite.phantom import PhantomSpec
 
 __all__ = [
-    "download_kaggle", "download_pneumoniamnist", "from_folder", "from_nih", "from_npz",
-    "from_phantom", "open_cohort",
+    "class_folders", "download_kaggle", "download_pneumoniamnist", "from_folder",
+    "from_manifest", "from_nih", "from_npz", "from_phantom", "open_any", "open_cohort",
 ]  # fmt: skip
 
 
@@ -50,8 +53,9 @@ def open_cohort(where: str | Path, **options: Any) -> Cohort:  # noqa: ANN401 - 
     Parameters
     ----------
     where : str or pathlib.Path
-        ``"phantom"``; a folder for :func:`from_folder`; an .npz file for :func:`from_npz`; or
-        the NIH table (.csv, .csv.gz) for :func:`from_nih`.
+        ``"phantom"``; a folder for :func:`from_folder`; an .npz file for :func:`from_npz`; a
+        table (.csv, .csv.gz) for :func:`from_nih` or, with other columns than those of the
+        NIH, for :func:`from_manifest`.
     **options
         Passed on; for the phantom, fields of ``PhantomSpec``.
 
@@ -91,10 +95,10 @@ def _opener(path: Path) -> Callable[..., Cohort]:
     if name.endswith(".npz"):
         return from_npz
     if name.endswith((".csv", ".csv.gz")):
-        return from_nih
+        return from_nih if is_nih(path) else from_manifest
     raise MedclfError(
         f"{path} is not a kind of cohort: expected a folder of images, an .npz file in the "
-        "layout of MedMNIST, or the .csv or .csv.gz of NIH ChestX-ray14."
+        "layout of MedMNIST, or a table of images (.csv or .csv.gz)."
     )
 
 

@@ -20,7 +20,7 @@ def from_folder(
     root: str | Path,
     *,
     patients: str | Path | pd.DataFrame = "kaggle",
-    classes: tuple[str, str] = ("NORMAL", "PNEUMONIA"),
+    classes: tuple[str, ...] = ("NORMAL", "PNEUMONIA"),
     source: str | None = None,
     licence: str = "licence not stated",
     jobs: int = 1,
@@ -42,6 +42,8 @@ def from_folder(
         :func:`medclf_lite.patients.join_metadata`.
     classes : tuple of str
         Names of the class folders of labels 0 and 1, spelt exactly (in either Unicode form).
+        More than two become one column a class, as for findings;
+        :func:`medclf_lite.sources.class_folders` lists what a folder has.
     source, licence : str
         For the dataset card; the source is the folder's name if not given.
     jobs : int, default 1
@@ -74,7 +76,7 @@ def from_folder(
     0        IM-0001      0      8  normal
     1  person1_virus      1      8   virus
     """
-    classes = _two(classes)
+    classes = _several(classes)
     layout = find_layout(Path(root), classes)
     inside, outside = _sort_out(layout, classes)
     table, unread = read_headers(layout.root, inside, jobs=jobs, progress=progress)
@@ -82,33 +84,37 @@ def from_folder(
     _check_each_class(layout, table, left_out)
     homes = [_home(layout, image_id) for image_id in table["image_id"]]
     labels = np.array([classes.index(name) for _, name in homes], dtype=np.int64)
-    table.insert(1, "label", labels)
+    findings = classes if len(classes) > 2 else ()
+    for i, column in enumerate(findings or ("label",)):
+        table.insert(1 + i, column, (labels == i).astype(np.int64) if findings else labels)
     if homes[0][0] is not None:
-        table.insert(2, "split", [split for split, _ in homes])
+        table.insert(2 + max(0, len(findings) - 1), "split", [split for split, _ in homes])
     return Cohort(
         table=_with_patients(table, patients, left_out),
         images=Files(layout.root, tuple(table["image_id"])),
         source=source or f"folder {_printable(layout.root.resolve().name)}",
         licence=licence,
-        classes=classes,
+        classes=("absent", "present") if findings else (classes[0], classes[1]),
+        findings=findings,
         left_out=left_out,
     )
 
 
-def _two(classes: tuple[str, ...]) -> tuple[str, str]:
-    names = [unicodedata.normalize("NFC", name) for name in classes]
-    if len(names) != 2 or names[0] == names[1]:
+def _several(classes: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(unicodedata.normalize("NFC", name) for name in classes)
+    if len(names) < 2 or len(set(names)) < len(names):
         raise MedclfError(
-            f"classes needs two different names, without and with the disease; got {classes}."
+            "classes needs two different names, without and with the disease, or more; got "
+            f"{classes}."
         )
-    return names[0], names[1]
+    return names
 
 
 def _printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _sort_out(layout: Layout, classes: tuple[str, str]) -> tuple[list[str], list[tuple[str, str]]]:
+def _sort_out(layout: Layout, classes: tuple[str, ...]) -> tuple[list[str], list[tuple[str, str]]]:
     """Part all files into those in a class folder, and the others with the reason."""
     inside: list[str] = []
     outside = [(name, "beside the folder that was read, not looked into") for name in layout.beside]
@@ -119,7 +125,7 @@ def _sort_out(layout: Layout, classes: tuple[str, str]) -> tuple[list[str], list
         elif _in_class_folder(layout, name):
             inside.append(name)
         else:
-            outside.append((name, f"outside the {where} of {classes[0]} and {classes[1]}"))
+            outside.append((name, f"outside the {where} of {' and '.join(classes)}"))
     return inside, outside
 
 

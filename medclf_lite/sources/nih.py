@@ -84,6 +84,14 @@ def from_nih(
     )
 
 
+def is_nih(csv: Path) -> bool:
+    """Tell whether a table has the columns of NIH ChestX-ray14."""
+    try:
+        return "Finding Labels" in pd.read_csv(csv, nrows=0).columns
+    except (OSError, ValueError, EOFError):
+        return False  # whoever opens it says what is wrong
+
+
 def _read(csv: Path) -> pd.DataFrame:
     try:
         raw = pd.read_csv(csv, dtype=_TEXT)

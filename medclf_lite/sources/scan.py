@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medclf_lite.errors import MedclfError
+from medclf_lite.sources.labels import in_order
 
 HIDDEN = "hidden file"
 SPLITS = {
@@ -67,6 +68,37 @@ def find_layout(where: Path, classes: Sequence[str]) -> Layout:
         split = SPLITS.get(name.lower(), name)
         folders |= {f"{below[name]}/{inside[c]}": (split, c) for c in classes}
     return Layout(root, folders, tuple(beside))
+
+
+def class_folders(root: Path) -> tuple[str, ...]:
+    """List the folders that look like classes: those below the splits, or below ``root``.
+
+    Raises
+    ------
+    MedclfError
+        If there are fewer than two.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> place = Path(tempfile.mkdtemp())
+    >>> for name in ("train/sick", "train/healthy", "test/sick", "test/healthy"):
+    ...     (place / name).mkdir(parents=True)
+    >>> class_folders(place)
+    ('healthy', 'sick')
+    """
+    below = subfolders(root)
+    while len(below) == 1 and subfolders(root / next(iter(below.values()))):
+        root = root / next(iter(below.values()))  # a download that nests
+        below = subfolders(root)
+    splits = [disk for name, disk in below.items() if name.lower() in SPLITS]
+    found = {name for disk in splits for name in subfolders(root / disk)} or set(below)
+    if len(found) < 2:
+        raise MedclfError(
+            f"{root} has {_listed(below)}; expected split/class or class folders, two classes at "
+            "least. Name them with classes=(...)."
+        )
+    return tuple(in_order(found))
 
 
 def subfolders(folder: Path) -> dict[str, str]:

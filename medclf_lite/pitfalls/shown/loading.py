@@ -232,7 +232,7 @@ def by_format_quietly(names: list[str]) -> list[str]:
 def in_a_list(images):
     pixels = []
     for image in images:
-        pixels.extend(list(image.getdata()))
+        pixels.extend(np.asarray(image).ravel().tolist())
     return pixels
 
 
