@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medclf_lite.audit.copies import Groups, exact_groups, near_copies, same_pixels
+from medclf_lite.audit.copies import Groups, exact_groups, near_groups, same_pixels
 from medclf_lite.audit.facts import file_facts
+from medclf_lite.audit.looks import Looks, look_at
 from medclf_lite.audit.traits import Trait, compute_traits
 from medclf_lite.cohort import Arrays, Cohort, Files
 from medclf_lite.errors import MedclfError
-from medclf_lite.images import load_pixels
+from medclf_lite.images import iter_pixels, load_pixels
 
 SIZE = 224  # side in pixels at which images are compared and probed
 Pixels = npt.NDArray[np.uint8]
@@ -97,14 +98,28 @@ class AuditInput:
         return self.cohort.take(self.rows)
 
     @cached_property
-    def pixels(self) -> Pixels:
-        """Pixels of the readable images: uint8, shape (len(rows), height, width)."""
+    def looks(self) -> Looks:
+        """What is kept of the pixels of the readable images, which are gone through once."""
         if self.given_pixels is not None:
-            return self.given_pixels
-        return load_pixels(
-            self.readable, SIZE, fit="squash", cache=self.cache, jobs=self.jobs,
-            progress=self.progress,
-        )  # fmt: skip
+            return look_at(self.given_pixels, len(self.given_pixels))
+        if self.cache is not None:
+            kept = load_pixels(
+                self.readable, SIZE, fit="squash", cache=self.cache, jobs=self.jobs,
+                progress=self.progress,
+            )  # fmt: skip
+            return look_at(kept, len(kept))
+        images = iter_pixels(
+            self.readable, SIZE, fit="squash", jobs=self.jobs, progress=self.progress
+        )
+        return look_at(images, len(self.rows))
+
+    def image(self, row: int) -> Pixels:
+        """Return the pixels of one readable image, decoded again: uint8 (side, side)."""
+        if self.given_pixels is not None:
+            image: Pixels = self.given_pixels[row]
+            return image
+        (decoded,) = load_pixels(self.readable.take([row]), SIZE, fit="squash")
+        return np.asarray(decoded)
 
     @cached_property
     def same_bytes(self) -> Groups:
@@ -114,12 +129,12 @@ class AuditInput:
     @cached_property
     def same_pixels(self) -> Groups:
         """Groups of rows of the cohort with the same pixels."""
-        return self._in_cohort(same_pixels(self.pixels))
+        return self._in_cohort(same_pixels(self.looks.digests))
 
     @cached_property
     def near_copies(self) -> Groups:
         """Groups of rows of the cohort that show nearly the same picture."""
-        return self._in_cohort(near_copies(self.pixels))
+        return self._in_cohort(near_groups(self.looks.hashes, self.image))
 
     @cached_property
     def traits(self) -> list[Trait]:

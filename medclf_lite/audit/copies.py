@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import imagehash
 import numpy as np
@@ -45,18 +44,23 @@ def exact_groups(cohort: Cohort) -> Groups:
     return _groups((i, h) for i, h in enumerate(content_hashes(cohort)) if h is not None)
 
 
-def same_pixels(pixels: Pixels) -> Groups:
+def same_pixels(digests: Sequence[bytes]) -> Groups:
     """Find images whose every pixel is the same, whatever the file.
 
     Examples
     --------
-    >>> same_pixels(np.array([[[1]], [[2]], [[1]]], np.uint8))
+    >>> same_pixels([b"a", b"b", b"a"])
     [(0, 2)]
     """
-    return _groups((i, hashlib.sha256(p.tobytes()).digest()) for i, p in enumerate(pixels))
+    return _groups(enumerate(digests))
 
 
 def near_copies(pixels: Pixels) -> Groups:
+    """Find images (n, height, width) that show nearly the same picture: :func:`near_groups`."""
+    return near_groups(perceptual_hashes(pixels), lambda row: pixels[row])
+
+
+def near_groups(hashes: npt.NDArray[np.uint64], image: Callable[[int], Pixels]) -> Groups:
     """Find images that show the same picture after a small change.
 
     A perceptual hash of 256 bits (ImageHash ``phash``: the signs of the lowest 16 x 16 cosine
@@ -66,32 +70,36 @@ def near_copies(pixels: Pixels) -> Groups:
 
     Parameters
     ----------
-    pixels : ndarray of uint8, shape (n, height, width)
+    hashes : ndarray of uint64, shape (n, 4)
+        From :func:`perceptual_hash`.
+    image : callable
+        Gives the pixels of a row; asked for the rows of pairs that were proposed only.
 
     Returns
     -------
     list of tuple of int
         Rows of each group; copies that are exact are in it too.
     """
-    hashes, first_row, same = np.unique(
-        perceptual_hashes(pixels), axis=0, return_index=True, return_inverse=True
-    )
+    unique, first_row, same = np.unique(hashes, axis=0, return_index=True, return_inverse=True)
     # One row stands for all that share its hash, so that a thousand copies stay a thousand pairs.
-    close = first_row[close_pairs(hashes, DISTANCE)]
-    equal = np.column_stack([first_row[same], np.arange(len(pixels))])
+    close = first_row[close_pairs(unique, DISTANCE)]
+    equal = np.column_stack([first_row[same], np.arange(len(hashes))])
     pairs = np.concatenate([close, equal[equal[:, 0] != equal[:, 1]]])
     rows, place = np.unique(pairs, return_inverse=True)
-    detail = np.array([detail_of(pixels[row]) for row in rows])
+    detail = np.array([detail_of(image(int(row))) for row in rows], dtype=np.float32)
     first, second = place.reshape(-1, 2).T
     alike = [bool(detail[i] @ detail[j] >= DETAIL) for i, j in zip(first, second, strict=True)]
-    return _connected(pairs[np.array(alike, dtype=bool)], len(pixels))
+    return _connected(pairs[np.array(alike, dtype=bool)], len(hashes))
+
+
+def perceptual_hash(picture: Image.Image) -> Pixels:
+    """Hash an image by ImageHash's ``phash`` of 256 bits: uint8, shape (32,)."""
+    return np.packbits(imagehash.phash(picture, hash_size=int(BITS**0.5)).hash.ravel())
 
 
 def perceptual_hashes(pixels: Pixels) -> npt.NDArray[np.uint64]:
-    """Hash each image by ImageHash's ``phash`` of 256 bits; shape (n, 4)."""
-    side = int(BITS**0.5)
-    bits = [imagehash.phash(Image.fromarray(p), hash_size=side).hash.ravel() for p in pixels]
-    return np.packbits(np.array(bits), axis=1).view(np.uint64)
+    """Hash images (n, height, width) by :func:`perceptual_hash`; shape (n, 4)."""
+    return np.stack([perceptual_hash(Image.fromarray(p)) for p in pixels]).view(np.uint64)
 
 
 def close_pairs(hashes: npt.NDArray[np.uint64], distance: int) -> npt.NDArray[np.intp]:

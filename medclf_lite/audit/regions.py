@@ -8,8 +8,9 @@ import pandas as pd
 from PIL import Image
 
 from medclf_lite.audit.cohort_input import AuditInput
+from medclf_lite.audit.looks import GRID
 from medclf_lite.audit.probe import probe
-from medclf_lite.audit.traits import GRID, Trait
+from medclf_lite.audit.traits import Trait
 from medclf_lite.cohort import Arrays, Cohort
 from medclf_lite.errors import MedclfError
 

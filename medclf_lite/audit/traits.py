@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from PIL import Image
+
+from medclf_lite.audit.looks import GRID, Looks
 
 if TYPE_CHECKING:
     from medclf_lite.audit.cohort_input import AuditInput
 
 Kind = Literal["file", "image", "record"]
 Matrix = npt.NDArray[np.float64]
-GRID = 28  # pixels a side to which images are reduced for border and corners
 EDGE = 4  # width of border and corners on that grid, a seventh of the side
 
 
@@ -44,7 +44,7 @@ def compute_traits(audit: AuditInput) -> list[Trait]:
     """
     found = [*_of_files(audit), *_of_records(audit.readable.table)]
     if audit.cohort.images is not None or audit.given_pixels is not None:
-        found += _of_pixels(audit.pixels)
+        found += _of_pixels(audit.looks)
     return found
 
 
@@ -76,20 +76,16 @@ def _of_records(table: pd.DataFrame) -> list[Trait]:
     return found
 
 
-def _of_pixels(pixels: npt.NDArray[np.uint8]) -> list[Trait]:
-    mean, sd = np.empty(len(pixels)), np.empty(len(pixels))
-    small = np.empty((len(pixels), GRID, GRID))
-    for i, image in enumerate(pixels):  # one by one: the whole as floats would fill the memory
-        mean[i], sd[i] = image.mean(), image.std()
-        small[i] = np.asarray(Image.fromarray(image).resize((GRID, GRID), Image.Resampling.BOX))
+def _of_pixels(looks: Looks) -> list[Trait]:
+    small = looks.small.astype(np.float64)
     ring = np.ones((GRID, GRID), dtype=bool)
     ring[EDGE:-EDGE, EDGE:-EDGE] = False
     outside = np.r_[:EDGE, GRID - EDGE : GRID]
     corners = np.zeros((GRID, GRID), dtype=bool)
     corners[np.ix_(outside, outside)] = True
     return [
-        Trait("intensity mean", "image", mean[:, None]),
-        Trait("intensity sd", "image", sd[:, None]),
+        Trait("intensity mean", "image", looks.mean[:, None]),
+        Trait("intensity sd", "image", looks.sd[:, None]),
         Trait("border ring", "image", small[:, ring], is_number=False),
         Trait("four corners", "image", small[:, corners], is_number=False),
     ]

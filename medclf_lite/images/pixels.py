@@ -98,6 +98,19 @@ def load_pixels(
     return _in_memory(_squares(cohort, int(size), fit, bits, jobs, progress), shape)
 
 
+def iter_pixels(
+    cohort: Cohort, size: int, *, fit: Fit = "letterbox", jobs: int = 1, progress: bool = False
+) -> Generator[Pixels]:
+    """Decode the images of a cohort one after the other; none of them is kept.
+
+    Parameters and errors are those of :func:`load_pixels`; each image is uint8 (size, size).
+    """
+    check_transform(size, fit)
+    if cohort.images is None:
+        raise MedclfError(f"The cohort '{cohort.source}' is a table without images.")
+    yield from _squares(cohort, int(size), fit, None, jobs, progress)
+
+
 def content_key(cohort: Cohort, size: int, fit: Fit, bits: int | None = None) -> str:
     """Hash what determines the pixels: images, their order, transform; 16 hex digits."""
     digest = hashlib.sha256(f"{VERSION} {size} {fit} {bits}".encode())

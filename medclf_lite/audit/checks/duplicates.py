@@ -28,7 +28,7 @@ def exact(audit: AuditInput) -> Iterator[Finding]:
 def pixels(audit: AuditInput) -> Iterator[Finding]:
     """Files that differ but show the very same pixels."""
     new = unlike(audit.same_pixels, audit.same_bytes)
-    side = audit.pixels.shape[1]
+    side = audit.looks.side
     yield from _copies(
         audit, "duplicates.pixels", new, "Copies in other files",
         f"different in their bytes and the same in every pixel at {side} x {side}",
