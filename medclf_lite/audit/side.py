@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -130,10 +130,22 @@ class Side:
         return order
 
     @cached_property
+    def rows(self) -> Sequence[int]:
+        """Items that the side is made of: those that its sampler chooses, or all.
+
+        A sampler that draws with replacement chooses others in each epoch, so all count.
+        """
+        every = range(self.length or 0)
+        if self.order is None:
+            return every
+        asked = [i for batch in self.order for i in batch]
+        chosen = sorted(set(asked))
+        return chosen if len(chosen) == len(asked) else every
+
+    @cached_property
     def indices(self) -> list[int]:
         """Items that are looked at: all, or ``most`` of them, spread evenly."""
-        n = self.length or 0
-        rows = range(n) if self.order is None else sorted({i for b in self.order for i in b})
+        rows = self.rows
         if len(rows) <= self.most:
             return list(rows)
         return [rows[i] for i in np.linspace(0, len(rows) - 1, self.most).astype(int)]
@@ -225,8 +237,7 @@ class Side:
         kept = self.declared_names
         if kept is None or self.length is None:
             return seen
-        rows = range(self.length) if self.order is None else {i for b in self.order for i in b}
-        return {i: kept[i] for i in rows if i < len(kept)} | seen
+        return {i: kept[i] for i in self.rows if i < len(kept)} | seen
 
     def where(self, index: int) -> str:
         """Say which item this is: the side, the index, and its name if it has one."""

@@ -48,7 +48,7 @@ def _augmented(unit: Unit) -> Iterator[ast.AST]:
         held_out = re.search(r"(?i)val|test", target) and not re.search(r"(?i)train", target)
         if transform is not None and held_out and _is_random(unit, transform):
             yield call
-    if mentions(unit, r"(?i)\.?dataset\.transform$") or not _has_random(unit):
+    if mentions(unit, r"(?i)\.?dataset\.transform$") or not mentions(unit, RANDOM):
         return
     shared = [c for c in calls(unit, "Subset") if len(c.args) > 1]
     for call in shared:
@@ -66,11 +66,6 @@ def _is_random(unit: Unit, node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and any(
         mentions(v, RANDOM) for _, v in bindings(unit, node.id)
     )
-
-
-def _has_random(unit: Unit) -> bool:
-    named = [k for c in calls(unit) for k in c.keywords if k.arg in ("transform", "augment")]
-    return any(_is_random(unit, k.value) for k in named)
 
 
 def _base_is_plain(unit: Unit, call: ast.Call) -> bool:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import cloudpickle
 
@@ -28,7 +29,7 @@ print("\\n", canonical(cloudpickle.load(sys.stdin.buffer)()), sep="")
 @project_check(id="splits.hash-seed", needs=("split",))
 def hash_seed(project: Project) -> Iterator[Finding]:
     """Divisions that are not the same in the next run."""
-    first, again, other = (_run(project.split, seed) for seed in ("1", "1", "2"))
+    first, again, other = _run(project.split, ("1", "1", "2"))
     if first == again == other:
         return
     seeded = first == again
@@ -81,20 +82,31 @@ class _Ordered(list[str]):
         return "{" + ", ".join(map(repr, self)) + "}"
 
 
-def _run(split: object, seed: str) -> str:
-    """Run a function in a new interpreter with this hash seed."""
+def _run(split: object, seeds: tuple[str, ...]) -> list[str]:
+    """Run a function in new interpreters, side by side, each with a hash seed of its own."""
     try:
         given = cloudpickle.dumps(sys.path) + cloudpickle.dumps(split)
     except Exception as problem:  # what a function holds may be anything
         raise MedclfError(f"split cannot be sent to a new interpreter: {problem}") from problem
+    pipe = subprocess.PIPE
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", _CHILD], stdin=pipe, stdout=pipe, stderr=pipe,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+        )
+        for seed in seeds
+    ]  # fmt: skip
+    with ThreadPoolExecutor(len(children)) as together:
+        return list(together.map(lambda child: _answer(child, given), children))
+
+
+def _answer(child: subprocess.Popen[bytes], given: bytes) -> str:
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _CHILD], input=given, capture_output=True, timeout=SECONDS,
-            env=os.environ | {"PYTHONHASHSEED": seed}, check=False,
-        )  # fmt: skip
+        said, wrong = child.communicate(given, timeout=SECONDS)
     except subprocess.TimeoutExpired as problem:
+        child.kill()
         raise MedclfError(f"split took more than {SECONDS} s") from problem
-    if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+    if child.returncode:
+        last = wrong.decode(errors="replace").strip().splitlines()[-1:]
         raise MedclfError(f"split raises in a new interpreter: {''.join(last)[:200]}")
-    return str(done.stdout.decode().rsplit("\n", 2)[-2])
+    return said.decode().rsplit("\n", 2)[-2]
