@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from real_audit import audits
 from real_calibration import calibration
 from real_counts import (
     SEEDS,
@@ -184,6 +185,7 @@ SECTIONS: dict[str, Callable[[World], Any]] = {
     "calibration": calibration,
     "shortcuts": shortcuts,
     "labels": labels,
+    "audit": audits,
     "nih": lambda w: nih(w.data / "nih_metadata" / "Data_Entry_2017_v2020.csv.gz"),
 }
 

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "medclf_lite"
 # Bottom to top, the way of the data. A room is a module, or a folder of modules.
 ROOMS = (
-    "errors", "_files", "_memory", "_torchvision", "resampling", "profile", "cohort", "patients",
+    "errors", "_canonical", "_files", "_memory", "_torchvision", "resampling", "profile", "cohort",
+    "patients",
     "predictions", "metrics", "phantom", "sources", "images", "splits", "audit", "augment",
     "loaders", "backbones", "crossval", "training", "explain", "plots", "notebook", "run_files",
     "runs", "pitfalls", "pytest_plugin", "cli_options", "cli",

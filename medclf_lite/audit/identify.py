@@ -13,11 +13,12 @@ from medclf_lite.audit.copies import DETAIL, detail_of
 from medclf_lite.audit.side import Side
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
-from medclf_lite.images import load_pixels
+from medclf_lite.images import iter_pixels
 from medclf_lite.images.square import Fit
 
 SIZE = 128
 FITS: tuple[Fit, ...] = get_args(Fit)
+MARGIN = 0.03  # by which the best must be better than the second
 LEAST = 0.5  # share of a side that must be recognised, or the answer says nothing
 
 
@@ -88,13 +89,15 @@ def _by_content(side: Side, cohort: Cohort) -> dict[int, int]:
     if not rows:
         return {}
     given = np.stack([_squared(side.items[i].image) for i in rows])
+    # At the size of the items: a picture that was made smaller has lost its finest detail.
+    size = min(SIZE, max(max(np.asarray(side.items[i].image).shape) for i in rows))
     best: dict[int, int] = {}
     for fit in FITS:
-        pixels = load_pixels(cohort, SIZE, fit=fit)
-        kept = np.stack([detail_of(image) for image in pixels]).astype(np.float32)
-        alike = given @ kept.T
+        kept = np.stack([detail_of(image) for image in iter_pixels(cohort, size, fit=fit)])
+        alike = given @ kept.astype(np.float32).T
         which = alike.argmax(axis=1)
-        sure = alike.max(axis=1) >= DETAIL
+        two = np.sort(alike, axis=1)[:, -2:]
+        sure = (two[:, -1] >= DETAIL) & (two[:, -1] - two[:, 0] >= MARGIN)
         found = {i: int(w) for i, w, s in zip(rows, which, sure, strict=True) if s}
         best = max(best, found, key=len)
     return best

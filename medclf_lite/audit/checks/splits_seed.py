@@ -20,7 +20,7 @@ SECONDS = 120
 _CHILD = """
 import sys
 import cloudpickle
-from medclf_lite.audit.checks.splits_seed import canonical
+from medclf_lite._canonical import canonical
 sys.path[:] = cloudpickle.load(sys.stdin.buffer)
 print("\\n", canonical(cloudpickle.load(sys.stdin.buffer)()), sep="")
 """
@@ -44,42 +44,6 @@ def hash_seed(project: Project) -> Iterator[Finding]:
         "Sort before drawing: sorted(set(ids)); seed what draws; and keep the split in a file.",
         SPLITS,
     )  # fmt: skip
-
-
-def canonical(value: object) -> str:
-    """Write a split as text; the order of what is held in a set does not count.
-
-    Examples
-    --------
-    >>> canonical({"b": {2, 1}}), canonical([1, (2, 3)])
-    ("{'b': {'1', '2'}}", "['1', ['2', '3']]")
-    """
-    return repr(_plain(value))
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in sorted(value.items(), key=lambda kv: str(kv[0]))}
-    if isinstance(value, set | frozenset):
-        return _Ordered(sorted(map(str, value)))
-    if hasattr(value, "to_csv"):  # a pandas table
-        return str(value.to_csv())
-    if hasattr(value, "table"):  # a Cohort
-        return str(value.table.to_csv())
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if hasattr(value, "indices"):  # a torch Subset
-        return _plain(value.indices)
-    return str(value)
-
-
-class _Ordered(list[str]):
-    """The sorted members of a set, written like one."""
-
-    def __repr__(self) -> str:
-        return "{" + ", ".join(map(repr, self)) + "}"
 
 
 def _run(split: object, seeds: tuple[str, ...]) -> list[str]:
