@@ -55,8 +55,17 @@ def cohort_of(
     left_out = left_out_table([*unread.itertuples(index=False, name=None), *beside])
     return Cohort(
         found, Files(root, tuple(found["image_id"])), f"files of {', '.join(sides)}",
-        "licence not stated", labelled.classes, labelled.findings, left_out,
+        "licence not stated", _names(sides) or labelled.classes, labelled.findings, left_out,
     )  # fmt: skip
+
+
+def _names(sides: Mapping[str, Side]) -> tuple[str, str] | None:
+    """Names of two classes, where a data set keeps a list of them, as torchvision's do."""
+    for side in sides.values():
+        names = getattr(side.source, "classes", None)
+        if isinstance(names, list | tuple) and len(names) == 2:
+            return str(names[0]), str(names[1])
+    return None
 
 
 def _unknown(name: str) -> None:

@@ -72,11 +72,13 @@ def analyze_pixels(dataset, n=20):
 
 
 class Scans(Dataset):
+    classes = ("NORMAL", "PNEUMONIA")
+
     def __init__(self, folder, transform=None, limit=None):
         self.transform = transform
         self.limit = limit
         self.samples = []
-        for label, name in enumerate(["NORMAL", "PNEUMONIA"]):
+        for label, name in enumerate(self.classes):
             place = os.path.join(folder, name)
             if not os.path.isdir(place):
                 continue
