@@ -138,6 +138,29 @@ def test_a_file_name_cannot_act_in_markdown(hostile) -> None:
     assert "\\`\\|\\*\\[é\\]" in text
 
 
+ODD = (
+    "a" * 5000, "two\nlines\r\n# heading", "</li><script>x</script>", "\x1b]0;title\x07",
+    "&amp;<b>", "| a | b |", "[link](javascript:x)", "\u202etxt.exe", "$(rm -rf x)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_names_of_items_do_no_harm_in_any_format(name, tmp_path) -> None:
+    shown = report(finding("error", examples=(Example(name, (name,)),), seen=name, title=name))
+    told = json.loads(shown.to_json())["findings"][0]
+    assert told["examples"][0]["images"] == [name]
+    assert "\n" not in told["seen"]
+    text = printed(shown)
+    assert not re.search(r"\x1b(?!\[[\d;]*m)", text)
+    assert "\u202e" not in text
+    for line in shown.to_markdown().splitlines():
+        assert not line.startswith("# heading")
+        assert "<script" not in line
+        assert not re.search(r"(?<!\\)\]\(javascript", line)
+    page = Page(shown.to_html(tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert not {"script", "b"} & {tag for tag, _ in page.elements}
+
+
 class Page(HTMLParser):
     """Collects the elements and the text of a page."""
 

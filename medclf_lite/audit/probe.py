@@ -18,6 +18,7 @@ from medclf_lite.audit.traits import Trait
 from medclf_lite.cohort import Cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.resampling import auc_with_interval
+from medclf_lite.splits.folds import MANY_PATIENTS, PatientKFold
 
 Model = Literal["line", "curve", "best"]
 Vector = npt.NDArray[Any]
@@ -132,6 +133,8 @@ def _folds(cohort: Cohort, test: str | None, seed: int) -> list[tuple[Vector, Ve
         raise MedclfError(
             f"A class has {fewest} patient(s); probing a trait by cross-validation needs two."
         )
+    if cohort.n_patients > MANY_PATIENTS:  # whose time would grow with the square of the number
+        return list(PatientKFold(min(5, fewest), seed).split(labels, labels, cohort.patients))
     splitter = StratifiedGroupKFold(min(5, fewest), shuffle=True, random_state=seed)
     return list(splitter.split(labels, labels, cohort.patients))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from medclf_lite.audit.cohort_input import AuditInput
 
 Kind = Literal["file", "image", "record"]
-Matrix = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.floating[Any]]
 EDGE = 4  # width of border and corners on that grid, a seventh of the side
 
 
@@ -77,7 +77,7 @@ def _of_records(table: pd.DataFrame) -> list[Trait]:
 
 
 def _of_pixels(looks: Looks) -> list[Trait]:
-    small = looks.small.astype(np.float64)
+    small = looks.small
     ring = np.ones((GRID, GRID), dtype=bool)
     ring[EDGE:-EDGE, EDGE:-EDGE] = False
     outside = np.r_[:EDGE, GRID - EDGE : GRID]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Generator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from medclf_lite.images.square import Fit, check_transform, to_square
 from medclf_lite.images.store import open_stored, write_stored
 
 Pixels = npt.NDArray[np.uint8]
+AHEAD = 256  # images that are decoded before they are asked for
 VERSION = 1  # raise it when decoding or resizing changes, so that old caches are not used
 
 
@@ -160,8 +162,13 @@ def _squares(
             delayed(_square_of_file)(images.root / path, content, size, fit, bits)
             for path, content in zip(images.paths, _known_hashes(cohort), strict=True)
         )
-    run = Parallel(n_jobs=jobs, prefer="threads", return_as="generator")
-    yield from tqdm(run(work), total=len(cohort), desc="images", unit="image", disable=not progress)
+    shown = tqdm(total=len(cohort), desc="images", unit="image", disable=not progress)
+    with Parallel(n_jobs=jobs, prefer="threads", return_as="generator") as run, shown:
+        # Part by part: threads that decode faster than the images are used would pile them up.
+        while part := list(islice(work, AHEAD)):
+            for square in run(part):
+                shown.update()
+                yield square
 
 
 def _square_of_file(
