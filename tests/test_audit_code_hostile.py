@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,16 @@ def test_a_path_without_code_is_refused(tmp_path) -> None:
         audit_code(tmp_path / "no.py")
     with pytest.raises(MedclfError, match=r"no \.py or \.ipynb"):
         audit_code(tmp_path)
+
+
+def test_a_long_script_is_read_in_seconds(tmp_path) -> None:
+    part = (
+        "def f{i}(a, b):\n    x = [r for r in a if r not in b]\n    y = g(x, k={i}).split('_')[0]\n"
+    )
+    text = "import numpy as np\nfrom torchvision import models\n" + "".join(
+        part.replace("{i}", str(i)) for i in range(2000)
+    )
+    (tmp_path / "long.py").write_text(text)
+    started = time.process_time()
+    audit_code(tmp_path)
+    assert time.process_time() - started < 60  # it was minutes when names were looked up anew

@@ -8,6 +8,7 @@ import os
 import re
 import tokenize
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,6 +70,31 @@ class Unit:
     def place(self) -> dict[ast.AST, int]:
         """Position of each node in the order of the text."""
         return {node: i for i, node in enumerate(self.nodes)}
+
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """What each imported name stands for."""
+        found = dict[str, str]()
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                for a in node.names:
+                    first = a.name.split(".")[0]
+                    found[a.asname or first] = a.name if a.asname else first
+            elif isinstance(node, ast.ImportFrom):
+                found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+        return found
+
+    @cached_property
+    def bound(self) -> dict[str, list[tuple[ast.AST, ast.expr]]]:
+        """The assignments to each name, with their values."""
+        found = defaultdict[str, list[tuple[ast.AST, ast.expr]]](list)
+        for node in self.nodes:
+            if not isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) or not node.value:
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for name in {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}:
+                found[name].append((node, node.value))
+        return dict(found)
 
     def example(self, node: ast.AST) -> Example:
         """Show where a node stands: file, cell, line and the line itself."""

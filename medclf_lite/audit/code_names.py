@@ -49,19 +49,7 @@ def dotted(unit: Unit, node: ast.AST) -> str:
         node = node.value
     if not isinstance(node, ast.Name):
         return ".".join(reversed(parts))
-    return ".".join([imported(unit).get(node.id, node.id), *reversed(parts)])
-
-
-def imported(unit: Unit) -> dict[str, str]:
-    """Map each imported name to what it stands for."""
-    found = dict[str, str]()
-    for node in unit.nodes:
-        if isinstance(node, ast.Import):
-            found |= {a.asname or a.name.split(".")[0]: a.name if a.asname else
-                      a.name.split(".")[0] for a in node.names}  # fmt: skip
-        elif isinstance(node, ast.ImportFrom):
-            found |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
-    return found
+    return ".".join([unit.imports.get(node.id, node.id), *reversed(parts)])
 
 
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
@@ -103,14 +91,7 @@ def mentions(node: ast.AST | Unit, pattern: str | re.Pattern[str]) -> bool:
 
 def bindings(unit: Unit, name: str) -> list[tuple[ast.AST, ast.expr]]:
     """Find the assignments to a name, each with its value."""
-    found: list[tuple[ast.AST, ast.expr]] = []
-    for node in unit.nodes:
-        if not isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr) or not node.value:
-            continue
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if any(name in names_of(target) for target in targets):
-            found.append((node, node.value))
-    return found
+    return unit.bound.get(name, [])
 
 
 def names_of(target: ast.AST) -> list[str]:

@@ -1,4 +1,4 @@
-"""One look at each image: all that the checks keep of its pixels, about 4 kB an image."""
+"""One look at each image: all that the checks keep of its pixels, about 1 kB an image."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ GRID = 28  # side of the small picture, for border and corners
 class Looks:
     """What is kept of n images: digests, perceptual hashes, mean, spread, a small picture.
 
-    ``digests`` are SHA-256 of the pixels, ``hashes`` uint64 of shape (n, 4), ``small`` float32
-    of shape (n, 28, 28); ``side`` is the height of the images that were looked at.
+    ``digests`` are SHA-256 of the pixels, ``hashes`` uint64 of shape (n, 4), ``small`` uint8 of
+    shape (n, 28, 28); ``side`` is the height of the images that were looked at.
     """
 
     side: int
@@ -29,7 +29,7 @@ class Looks:
     hashes: npt.NDArray[np.uint64]
     mean: npt.NDArray[np.float64]
     sd: npt.NDArray[np.float64]
-    small: npt.NDArray[np.float32]
+    small: Pixels
 
 
 def look_at(images: Iterable[Pixels], n: int) -> Looks:
@@ -49,7 +49,7 @@ def look_at(images: Iterable[Pixels], n: int) -> Looks:
     digests = list[bytes]()
     hashes = np.empty((n, BITS // 8), dtype=np.uint8)
     mean, sd, side = np.empty(n), np.empty(n), 0
-    small = np.empty((n, GRID, GRID), dtype=np.float32)
+    small = np.empty((n, GRID, GRID), dtype=np.uint8)
     for i, image in enumerate(images):
         picture = Image.fromarray(image)
         digests.append(hashlib.sha256(image.tobytes()).digest())

@@ -22,6 +22,7 @@ from medclf_lite.splits.folds import MANY_PATIENTS, PatientKFold
 
 Model = Literal["line", "curve", "best"]
 Vector = npt.NDArray[Any]
+MOST_PROBED = 20_000  # images; more would narrow an interval that is narrow already
 
 
 def probe_traits(
@@ -64,7 +65,8 @@ def probe_traits(
     pandas.DataFrame
         One row a trait: ``trait``, ``kind`` (file, image or record), ``auc`` (0.5: the trait
         knows nothing; a constant one has exactly that), ``low`` and ``high`` of the 95 %
-        interval by patient, ``n`` images.
+        interval by patient, ``n`` images: of more than 20,000, those of as many patients,
+        drawn at random, as have so many.
 
     Raises
     ------
@@ -98,19 +100,35 @@ def probe(
             "A probe predicts one label an image; this cohort has "
             f"{len(cohort.findings)} findings. Take one: cohort.finding({cohort.findings[0]!r})."
         )
+    rows = np.arange(len(cohort)) if test is not None else _some(cohort, seed)
+    if len(rows) < len(cohort):
+        cohort = cohort.take(rows)
+        of = [trait._replace(values=trait.values[rows]) for trait in of]
     folds = _folds(cohort, test, seed)
-    rows = []
+    found = []
     for trait in of:
         tried = []
         for curve in _tried(trait, model):
             held, scores = _out_of_fold(trait, cohort.labels, folds, curve)
-            found = auc_with_interval(
-                cohort.labels[held], scores, cohort.patients[held], resamples=resamples, seed=seed
-            )
-            tried.append(found)
+            tried.append(
+                auc_with_interval(
+                    cohort.labels[held], scores, cohort.patients[held],
+                    resamples=resamples, seed=seed,
+                )
+            )  # fmt: skip
         best = max(tried, key=lambda figures: figures.low)
-        rows.append((trait.name, trait.kind, *best, len(held)))
-    return pd.DataFrame(rows, columns=["trait", "kind", "auc", "low", "high", "n"])
+        found.append((trait.name, trait.kind, *best, len(held)))
+    return pd.DataFrame(found, columns=["trait", "kind", "auc", "low", "high", "n"])
+
+
+def _some(cohort: Cohort, seed: int) -> Vector:
+    """Choose whole patients at random, with at most so many images as a probe needs."""
+    if len(cohort) <= MOST_PROBED:
+        return np.arange(len(cohort))
+    patient = pd.factorize(cohort.patients)[0]
+    order = np.random.default_rng(seed).permutation(cohort.n_patients)
+    images = np.cumsum(np.bincount(patient)[order])
+    return np.flatnonzero(np.isin(patient, order[images <= MOST_PROBED]))
 
 
 def _tried(trait: Trait, model: Model) -> tuple[bool, ...]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from medclf_lite.audit.cohort_input import AuditInput
 
 Kind = Literal["file", "image", "record"]
-Matrix = npt.NDArray[np.floating[Any]]
+Matrix = npt.NDArray[Any]  # numbers of any kind: bytes where they came as bytes
 EDGE = 4  # width of border and corners on that grid, a seventh of the side
 
 

@@ -13,7 +13,6 @@ from medclf_lite.audit.code_names import (
     calls,
     constant,
     dotted,
-    imported,
     in_loop,
     keyword,
     last_name,
@@ -220,7 +219,7 @@ def removed(code: Code) -> Iterator[Finding]:
 
 
 def _removed_calls(unit: Unit) -> Iterator[ast.AST]:
-    of_torchvision = any("torchvision" in full for full in imported(unit).values())
+    of_torchvision = any("torchvision" in full for full in unit.imports.values())
     for call in calls(unit):
         name = dotted(unit, call.func)
         if keyword(call, "pretrained") is not None and of_torchvision:

@@ -81,9 +81,11 @@ def _shortcuts(
     if not rated:
         return
     told = ", ".join(f"{bar.name} {bar.value:.3f}" for _, bar in rated)
+    n, every = int(best["n"].max()), len(audit.readable)
+    of_all = f" On {n:,} of {every:,} images, drawn by patient." if n < every else ""
     yield Finding(
         id, min((s for s, _ in rated), key=SEVERITIES.index), title,
-        f"ROC-AUC of the label, by patient, from one trait alone: {told}.",
+        f"ROC-AUC of the label, by patient, from one trait alone: {told}.{of_all}",
         len(rated), _extremes(audit, of, [bar.name for _, bar in rated]), why, do, EDA,
         tuple(bars),
     )  # fmt: skip
