@@ -1,8 +1,7 @@
 """The source tutorial's pipeline, made again in our own words, with its faults left in.
 
-It runs from a folder `chest_xray` to a test figure, as the page does, on a small network in
-place of ResNet-18. Nothing in it raises an error. The chapter "The tutorial on trial" puts it
-before the audit. The names of the faults stand in the comments.
+It runs from a folder `chest_xray` to a test figure and raises no error. The comments name the
+faults; the chapter "The tutorial on trial" puts it before the audit.
 """
 
 # ruff: noqa: B905
