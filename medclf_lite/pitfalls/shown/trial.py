@@ -30,6 +30,9 @@ warnings.filterwarnings("ignore")  # F13
 data_dir = "/kaggle/input/chest-xray-pneumonia/chest_xray"  # F35
 
 
+MEAN, SD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+
+
 def make_transforms(size=64):
     train_transform = transforms.Compose(
         [
@@ -37,29 +40,22 @@ def make_transforms(size=64):
             transforms.RandomHorizontalFlip(),  # F08
             transforms.RandomRotation(10),
             transforms.ToTensor(),
-            transforms.Normalize(
-                [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-            ),
+            transforms.Normalize(MEAN, SD),
         ]
     )
     test_transform = transforms.Compose(
         [
             transforms.Resize((size, size)),
             transforms.ToTensor(),
-            transforms.Normalize(
-                [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-            ),
+            transforms.Normalize(MEAN, SD),
         ]
     )
     return train_transform, test_transform
 
 
-def analyze_classes(train, val, test):
-    sides = {"train": train, "val": val, "test": test}
-    return {
-        s: np.bincount([row[1] for row in d.samples])
-        for s, d in sides.items()
-    }
+def analyze_classes(*loaders):
+    rows = [loader.dataset.samples for loader in loaders]
+    return [np.bincount([r[1] for r in side]) for side in rows]
 
 
 def analyze_pixels(dataset, n=20):
@@ -230,8 +226,7 @@ def fit(folder, out, epochs=5, size=64, workers=4, seed=42):
     train_loader, val_loader, test_loader = make_loaders(
         folder, size, workers
     )
-    sides = (train_loader.dataset, val_loader.dataset)
-    analyze_classes(*sides, test_loader.dataset)  # F31
+    analyze_classes(train_loader, val_loader, test_loader)  # F31
     model = make_model()
     criterion, weighted_criterion = make_losses(
         [s[1] for s in train_loader.dataset.samples]
