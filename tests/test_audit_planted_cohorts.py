@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -151,3 +152,24 @@ def test_f12_files_that_are_on_disk_and_in_no_data_set(tmp_path, way) -> None:
         report = audited("table", tmp_path, given, ["files.left-out"])
     warned = [f for f in report.findings if f.severity == "warning"]
     assert sum(f.count for f in warned) == (9 if way == "data set" else 1)
+
+
+@pytest.mark.parametrize("way", ["folder", "table"])
+def test_shortcuts_of_one_class_among_four_are_found(tmp_path, way) -> None:
+    rng = np.random.default_rng(0)
+    kinds = ("normal", "cyst", "mass", "stone")
+    given = [(f"{kinds[i % 4]}/p{i:03d}.jpeg", kinds[i % 4], f"p{i:03d}") for i in range(200)]
+    for file, kind, _ in given:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        noise = Image.fromarray(rng.integers(0, 255, (40, 40), dtype=np.uint8))
+        noise.save(tmp_path / file, quality=90 if kind == "mass" else int(rng.integers(60, 75)))
+    table = pd.DataFrame(given, columns=["file", "label", "patient_id"])
+    if way == "table":
+        table.to_csv(tmp_path / "t.csv", index=False)
+        cohort = from_manifest(tmp_path / "t.csv")
+    else:
+        cohort = from_folder(tmp_path, patients=table[["file", "patient_id"]], classes=kinds)
+    (finding,) = audit_cohort(cohort, only=["shortcuts.files"]).findings
+    assert finding.severity == "error"
+    assert re.search(r"mass: .*JPEG table (1\.000|0\.9\d\d)", finding.seen)
+    assert {e.text.rsplit("(")[-1] for e in finding.examples} <= {"mass)", "no mass)"}

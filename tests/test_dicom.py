@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medclf_lite.audit import audit_cohort
 from medclf_lite.errors import MedclfError
 from medclf_lite.images import read_grey
 from medclf_lite.sources import from_folder
@@ -144,3 +145,46 @@ def test_without_pydicom_the_message_names_the_extra(folder: Path, monkeypatch) 
         read_grey(folder / "A" / "case1.dcm")
     with pytest.raises(MedclfError, match=r"pip install medclf-lite\[dicom\]"):
         from_folder(folder, patients=r"(?P<patient>\w+)$", classes=("A", "B"))
+
+
+def written(root: Path, **tags: str) -> Path:
+    for i, name in enumerate(("A/p1.dcm", "A/p2.dcm", "B/p3.dcm", "B/p4.dcm")):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(dicom(RAMP + i, PatientID="P1", **(tags if i else {})))
+    return root
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"PatientName": "Doe^Jane"},
+        {"PatientBirthDate": "19500102"},
+        {"ReferringPhysicianName": "Roe^R", "BurnedInAnnotation": "YES"},
+    ],
+)
+def test_identities_left_in_the_tags_are_an_error_and_are_not_printed(tmp_path, tags) -> None:
+    cohort = from_folder(written(tmp_path, **tags), patients="unknown", classes=("A", "B"))
+    (finding,) = audit_cohort(cohort, only=["files.identity"]).findings
+    assert (finding.severity, finding.count) == ("error", 3)
+    assert all(tag in finding.seen for tag in tags)
+    assert not any(value in str(finding) for value in tags.values() if value != "YES")
+
+
+@pytest.mark.parametrize("name", ["", "P1", "ANONYMOUS", "Unknown"])
+def test_pseudonyms_and_empty_tags_are_no_identity(tmp_path, name) -> None:
+    root = written(tmp_path, PatientName=name, BurnedInAnnotation="NO")
+    cohort = from_folder(root, patients="unknown", classes=("A", "B"))
+    assert audit_cohort(cohort, only=["files.identity"]).findings == ()
+
+
+def test_a_position_in_the_exif_data_of_a_jpeg_is_an_identity(tmp_path) -> None:
+    for name in ("A/a.jpeg", "B/b.jpeg"):
+        (tmp_path / name).parent.mkdir()
+        exif = Image.Exif()
+        if name == "B/b.jpeg":
+            exif[0x013B] = "Dr Roe"
+        Image.new("L", (9, 8)).save(tmp_path / name, exif=exif)
+    cohort = from_folder(tmp_path, patients="unknown", classes=("A", "B"))
+    (finding,) = audit_cohort(cohort, only=["files.identity"]).findings
+    assert "Artist in 1" in finding.seen
+    assert "Roe" not in str(finding)

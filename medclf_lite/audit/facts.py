@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from PIL import Image
 from tqdm.auto import tqdm
 
+from medclf_lite.audit.identity import of_dicom, of_exif
 from medclf_lite.cohort import Files
 from medclf_lite.errors import MedclfError
 from medclf_lite.images import read_grey
@@ -27,7 +28,8 @@ class FileFacts:
     """One decoded file; ``problem`` is empty where it decodes.
 
     ``compression`` is the sum of the JPEG luma quantisation table (high: strong compression),
-    nan for other formats. ``grey_as_colour`` means three channels that are equal.
+    nan for other formats. ``grey_as_colour`` means three channels that are equal, ``identity``
+    names the notes that tell who the patient is.
     """
 
     problem: str = ""
@@ -38,6 +40,7 @@ class FileFacts:
     n_pixels: int = 0
     grey_as_colour: bool = False
     compression: float = float("nan")
+    identity: tuple[str, ...] = ()
 
 
 def read_facts(path: Path) -> FileFacts:
@@ -50,7 +53,9 @@ def read_facts(path: Path) -> FileFacts:
     except OSError as problem:
         return FileFacts(problem=f"cannot be read: {problem.strerror or problem}")
     if is_dicom(data):
-        return FileFacts(mode="DICOM", content="DICOM", n_pixels=shape[0] * shape[1])
+        return FileFacts(
+            mode="DICOM", content="DICOM", n_pixels=shape[0] * shape[1], identity=of_dicom(data)
+        )
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         tables = getattr(image, "quantization", None)
         return FileFacts(
@@ -61,6 +66,7 @@ def read_facts(path: Path) -> FileFacts:
             n_pixels=shape[0] * shape[1],
             grey_as_colour=_is_grey(image),
             compression=float(sum(tables[min(tables)])) if tables else float("nan"),
+            identity=of_exif(image),
         )
 
 

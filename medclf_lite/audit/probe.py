@@ -100,6 +100,19 @@ def probe(
             "A probe predicts one label an image; this cohort has "
             f"{len(cohort.findings)} findings. Take one: cohort.finding({cohort.findings[0]!r})."
         )
+    return probe_cohort(cohort, of, model=model, test=test, seed=seed, resamples=resamples)
+
+
+def probe_cohort(
+    cohort: Cohort,
+    of: list[Trait],
+    *,
+    model: Model = "line",
+    test: str | None = None,
+    seed: int = 0,
+    resamples: int = 200,
+) -> pd.DataFrame:
+    """Measure traits, one row an image of this very cohort, as :func:`probe_traits` does."""
     rows = np.arange(len(cohort)) if test is not None else _some(cohort, seed)
     if len(rows) < len(cohort):
         cohort = cohort.take(rows)

@@ -162,6 +162,23 @@ def large(audit: AuditInput) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+@cohort_check(id="files.identity", needs=("files",))
+def identity(audit: AuditInput) -> Iterator[Finding]:
+    """Names, birth dates or places that were left in the files."""
+    told = audit.facts["identity"].map(bool).to_numpy()
+    if told.any():
+        tags = Counter(tag for tags in audit.facts["identity"] for tag in tags)
+        listed = ", ".join(f"{tag} in {n:,}" for tag, n in tags.most_common())
+        yield _about_images(
+            audit, told, "files.identity", "error", "Identities were left in the files",
+            f"{number(int(told.sum()), 'file')} of {len(told):,}: {listed}. Values are not shown.",
+            "Whoever gets the files learns who the patients are; in most countries that is against "
+            "the law, and it cannot be taken back.",
+            "Remove them with a tool made for it (the profiles of DICOM PS3.15), before the files "
+            "go anywhere; look at the pixels too, where text may be burnt in.",
+        )  # fmt: skip
+
+
 @cohort_check(id="files.same-name", needs=("files",))
 def same_name(audit: AuditInput) -> Iterator[Finding]:
     """File names that occur in several folders."""

@@ -17,19 +17,21 @@ from medclf_lite.audit.finding import (
     Finding,
     Severity,
 )
-from medclf_lite.audit.probe import probe
+from medclf_lite.audit.probe import MOST_PROBED, probe_cohort
 from medclf_lite.audit.registry import cohort_check
 from medclf_lite.audit.traits import Kind, Trait
+from medclf_lite.cohort import Cohort
 from medclf_lite.resampling import auc_with_interval
 
 # Lower end of the interval from which a trait counts.
 NOTE, WARNING, ERROR = 0.55, 0.65, 0.9
 # No disease decides how a file was compressed; size and aspect may follow a patient's age.
 NEVER_MEDICAL = {"bytes", "bits per pixel", "JPEG table", "mode"}
+ENOUGH, MOST = 20, 10  # patients with and without a class; classes that are probed
 Rows = npt.NDArray[np.intp]
 
 
-@cohort_check(id="shortcuts.files", needs=("label",))
+@cohort_check(id="shortcuts.files")
 def files(audit: AuditInput) -> Iterator[Finding]:
     """Traits of the files that predict the label."""
     yield from _shortcuts(
@@ -41,7 +43,7 @@ def files(audit: AuditInput) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-@cohort_check(id="shortcuts.pixels", needs=("label", "images"))
+@cohort_check(id="shortcuts.pixels", needs=("images",))
 def pixels(audit: AuditInput) -> Iterator[Finding]:
     """Brightness, border and corners that predict the label."""
     yield from _shortcuts(
@@ -53,7 +55,7 @@ def pixels(audit: AuditInput) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-@cohort_check(id="shortcuts.records", needs=("label",))
+@cohort_check(id="shortcuts.records")
 def records(audit: AuditInput) -> Iterator[Finding]:
     """Site, view and date that predict the label."""
     yield from _shortcuts(
@@ -68,27 +70,54 @@ def records(audit: AuditInput) -> Iterator[Finding]:
 def _shortcuts(
     audit: AuditInput, id: str, kind: Kind, title: str, why: str, do: str
 ) -> Iterator[Finding]:
-    if audit.readable.labels.min() == audit.readable.labels.max():
-        return  # counts.one-class says so
     of = [t for t in audit.traits if t.kind == kind]
-    if not of:
-        return
-    # A line misses a trait of which both extremes mean disease; the better of the two counts.
-    best = probe(audit, of, model="best").sort_values("low", ascending=False, kind="stable")
-    columns = best[["trait", "auc", "low", "high"]].to_numpy().tolist()
-    bars = [Bar(str(name), *map(float, figures)) for name, *figures in columns]
-    rated = [(severity, bar) for bar in bars if (severity := _severity(bar)) is not None]
+    found = [(name, cohort, _bars(cohort, of)) for name, cohort in _targets(audit) if of]
+    rated = [(name, cohort, bars) for name, cohort, bars in found if any(map(_severity, bars))]
     if not rated:
         return
-    told = ", ".join(f"{bar.name} {bar.value:.3f}" for _, bar in rated)
-    n, every = int(best["n"].max()), len(audit.readable)
-    of_all = f" On {n:,} of {every:,} images, drawn by patient." if n < every else ""
+    name, cohort, bars = max(rated, key=lambda part: part[2][0].low)  # the best one to show
+    strong = [bar for bar in bars if _severity(bar)]
+    told = "; ".join(f"{n}: {_told(b)}" if n else _told(b) for n, _, b in rated)
     yield Finding(
-        id, min((s for s, _ in rated), key=SEVERITIES.index), title,
-        f"ROC-AUC of the label, by patient, from one trait alone: {told}.{of_all}",
-        len(rated), _extremes(audit, of, [bar.name for _, bar in rated]), why, do, EDA,
-        tuple(bars),
+        id, min((s for _, _, b in rated for s in map(_severity, b) if s), key=SEVERITIES.index),
+        title,
+        f"ROC-AUC of the {'class' if name else 'label'}, by patient, from one trait alone: "
+        f"{told}.{_part(cohort)}",
+        sum(map(bool, (_severity(bar) for _, _, b in rated for bar in b))),
+        _extremes(cohort, of, [bar.name for bar in strong]), why, do, EDA, tuple(bars),
     )  # fmt: skip
+
+
+def _targets(audit: AuditInput) -> list[tuple[str, Cohort]]:
+    """The label, or each class or finding against the rest that enough patients have."""
+    cohort = audit.readable
+    if not cohort.findings:
+        both = cohort.labels.min() < cohort.labels.max()  # else counts.one-class says so
+        return [("", cohort)] if both else []
+    each = [(name, cohort.finding(name)) for name in cohort.findings]
+    return [(name, one) for name, one in each if _fewest(one) >= ENOUGH][:MOST]
+
+
+def _fewest(cohort: Cohort) -> int:
+    return min(len(set(cohort.patients[cohort.labels == label])) for label in (0, 1))
+
+
+def _bars(cohort: Cohort, of: list[Trait]) -> list[Bar]:
+    """Figures of the traits, the one that tells most first."""
+    # A line misses a trait of which both extremes mean disease; the better of the two counts.
+    best = probe_cohort(cohort, of, model="best").sort_values("low", ascending=False, kind="stable")
+    columns = best[["trait", "auc", "low", "high"]].to_numpy().tolist()
+    return [Bar(str(name), *map(float, figures)) for name, *figures in columns]
+
+
+def _told(bars: list[Bar]) -> str:
+    return ", ".join(f"{bar.name} {bar.value:.3f}" for bar in bars if _severity(bar))
+
+
+def _part(cohort: Cohort) -> str:
+    if len(cohort) <= MOST_PROBED:
+        return ""
+    return f" On {MOST_PROBED:,} of {len(cohort):,} images at most, drawn by patient."
 
 
 def _severity(bar: Bar) -> Severity | None:
@@ -97,7 +126,7 @@ def _severity(bar: Bar) -> Severity | None:
     return "warning" if bar.low >= WARNING else "note" if bar.low >= NOTE else None
 
 
-def _extremes(audit: AuditInput, of: list[Trait], names: list[str]) -> tuple[Example, ...]:
+def _extremes(cohort: Cohort, of: list[Trait], names: list[str]) -> tuple[Example, ...]:
     """Show the two lowest and two highest images of the strongest trait that is a number."""
     trait = next((t for name in names for t in of if t.name == name and t.is_number), None)
     if trait is None:
@@ -105,12 +134,11 @@ def _extremes(audit: AuditInput, of: list[Trait], names: list[str]) -> tuple[Exa
     values = trait.values[:, 0]
     order = np.argsort(values, kind="stable")
     chosen = list(dict.fromkeys(order[[0, -1, 1 % len(order), -min(2, len(order))]].tolist()))
-    table, classes = audit.readable.table, audit.cohort.classes
+    ids, labels = cohort.table["image_id"].astype(str), cohort.labels
     return tuple(
         Example(
-            f"{trait.name} {values[i]:.4g}: {table['image_id'].iloc[i]} "
-            f"({classes[int(table['label'].iloc[i])]})",
-            (str(table["image_id"].iloc[i]),),
+            f"{trait.name} {values[i]:.4g}: {ids.iloc[i]} ({cohort.classes[int(labels[i])]})",
+            (ids.iloc[i],),
         )
         for i in chosen
     )
