@@ -485,6 +485,55 @@ def test_an_iterator_is_refused_before_it_is_used_up() -> None:
         check()
 
 
+class Boom(Stream):
+    def __iter__(self):
+        yield self.x[0], self.y[0]
+        raise RuntimeError("the disk went away")
+
+
+class Rounds(Stream):
+    """Draws its images at random, as a synthetic data set does."""
+
+    def __iter__(self):
+        return ((torch.rand(1, 24, 24), i % 2) for i in range(40))
+
+
+ODD_SIDES = {
+    "no pixels": lambda: TensorDataset(torch.zeros(9, 1, 0, 5), torch.arange(9) % 2),
+    "bool": lambda: [(x > 0.4, int(y)) for x, y in zip(*tensors("val"), strict=True)],
+    "empty": lambda: TensorDataset(torch.zeros(0, 1, 8, 8), torch.zeros(0)),
+    "breaks": lambda: Boom(*tensors("val")),
+    "words": lambda: [(x, ["cat", "dog"][int(y)]) for x, y in zip(*tensors("val"), strict=True)],
+    "images alone": lambda: list(tensors("val")[0]),
+    "array": lambda: tensors("val")[0].numpy(),
+    "nested": lambda: [{"data": {"img": x}, "meta": {"y": 1}} for x in tensors("val")[0]],
+}
+
+
+@pytest.mark.parametrize("kind", ODD_SIDES)
+def test_odd_sides_are_reported_and_never_a_crash(kind, tmp_path) -> None:
+    report = check(train=ODD_SIDES[kind](), val=ODD_SIDES[kind](), model=network(),
+                   loss=torch.nn.BCEWithLogitsLoss())  # fmt: skip
+    assert "loaders.raises" in report.ran
+    assert report.to_html(tmp_path / "r.html").stat().st_size > 1000
+
+
+def test_sides_that_draw_at_random_are_not_taken_for_copies() -> None:
+    assert silent("sides.images", train=Rounds(*tensors("val")), val=Rounds(*tensors("val")))
+
+
+@pytest.mark.parametrize("given", ["folder", {"a": 1}, table()])
+def test_what_is_no_side_is_refused_with_what_to_do(given) -> None:
+    with pytest.raises(MedclfError, match="must be a data set or a loader"):
+        check(train=given)
+
+
+def test_a_check_that_fails_on_odd_objects_is_named_and_the_others_go_on() -> None:
+    report = check(train=memory("train"), model=network(), optimizer=object())
+    assert "could not look at this: AttributeError" in report.skipped["model.untrained"]
+    assert "model.batchnorm" in report.ran
+
+
 def test_looking_changes_nothing() -> None:
     augmented = ArraySet(*arrays("train"), flipped_numpy)
     loader = DataLoader(augmented, batch_size=8, shuffle=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +46,10 @@ def batch_of(side: Side, n: int = 8) -> Tensor:
     MedclfError
         If the images are not tensors, or do not make a batch.
     """
-    images = next(iter(batches(side, n)))[0]
-    return images
+    first = next(batches(side, n), None)
+    if first is None:
+        raise MedclfError(f"needs images; {side.name} is empty")
+    return first[0]
 
 
 def batches(side: Side, size: int = BATCH, most: int | None = None) -> Iterator[tuple[Tensor, Any]]:
@@ -113,7 +115,9 @@ def outputs_of(model: nn.Module, images: Tensor) -> Tensor:
     if isinstance(found, tuple | list):
         found = found[0]
     if not isinstance(found, Tensor):
-        found = getattr(found, "logits", None)
+        found = (
+            found.get("logits") if isinstance(found, Mapping) else getattr(found, "logits", None)
+        )
     if not isinstance(found, Tensor):
         raise MedclfError("needs a model that answers a batch with a tensor")
     return found

@@ -77,7 +77,12 @@ def figures_table(given: Any) -> pd.DataFrame:  # noqa: ANN401 - any usual form
     [0.95, 0.9]
     """
     if isinstance(given, Mapping):
-        rows = {k: np.atleast_1d(np.asarray(v, dtype=float))[:3] for k, v in given.items()}
+        try:
+            rows = {k: np.atleast_1d(np.asarray(v, dtype=float))[:3] for k, v in given.items()}
+        except (TypeError, ValueError) as problem:
+            raise MedclfError(
+                f"A figure is a number, or (value, low, high); got {dict(given)!r}."
+            ) from problem
         names = ["value", "low", "high"]
         full = {k: dict(zip(names, v.tolist(), strict=False)) for k, v in rows.items()}
         return pd.DataFrame.from_dict(full, orient="index")

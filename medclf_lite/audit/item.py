@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -141,3 +142,9 @@ def as_bytes(image: Array) -> npt.NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
     scaled = (values - low) / (high - low) * 255 if high > low else np.zeros_like(values)
     return np.ascontiguousarray(scaled.round().astype(np.uint8))
+
+
+def digest(image: Array) -> str:
+    """Hash an image: its shape, type and values."""
+    data = np.ascontiguousarray(image)
+    return hashlib.sha256(f"{data.shape}{data.dtype}".encode() + data.tobytes()).hexdigest()

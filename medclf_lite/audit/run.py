@@ -80,6 +80,12 @@ def run_checks(subject: Subject, checks: list[Check], *, progress: bool = False)
             ran.append(each.id)
         except MedclfError as problem:
             skipped[each.id] = visible(str(problem))
+        except Exception as problem:
+            if each.kind == "cohort":
+                raise
+            # Anybody's objects: one that a check did not foresee must not hide the others.
+            what = f"{type(problem).__name__}: {problem}"
+            skipped[each.id] = visible(f"could not look at this: {what}"[:200])
     return findings, ran, skipped
 
 

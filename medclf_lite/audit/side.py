@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+import pandas as pd
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset
@@ -86,6 +86,11 @@ class Side:
             raise MedclfError(
                 f"{self.name} is an iterator, which looking at it would use up. Give the data "
                 "set or the loader that it comes from."
+            )
+        if isinstance(given, str | Mapping | pd.DataFrame):
+            raise MedclfError(
+                f"{self.name} must be a data set or a loader; got {type(given).__name__}. A folder "
+                "or table of images is audited by audit_cohort(sources.open_any(...))."
             )
         if not hasattr(given, "__getitem__") and not isinstance(given, Iterable):
             raise MedclfError(
@@ -160,6 +165,8 @@ class Side:
         items: dict[int, Item] = {}
         problems: list[Problem] = []
         with kept_randomness():
+            # Sides that draw at random must not draw alike because they start alike.
+            seed_everything(zlib.crc32(self.name.encode()))
             for index, get in self._getters():
                 if time.monotonic() - started > self.seconds:
                     return items, problems, False
@@ -212,7 +219,7 @@ class Side:
                     found[index] = read_item(get())
                 except Exception:
                     continue
-        return {i: item for i, item in found.items() if item.image is not None}
+        return {i: item for i, item in found.items() if item.image is not None and item.image.size}
 
     @cached_property
     def labels(self) -> list[float | tuple[float, ...] | str | None]:
@@ -266,12 +273,6 @@ def _small(item: Item) -> Item:
         small = Image.fromarray(pixels).resize((STORED, STORED), Image.Resampling.BILINEAR)
         pixels = np.asarray(small)
     return Item(pixels, item.label, item.name, item.patient, item.kind)
-
-
-def digest(image: npt.NDArray[Any]) -> str:
-    """Hash an image: its shape, type and values."""
-    data = np.ascontiguousarray(image)
-    return hashlib.sha256(f"{data.shape}{data.dtype}".encode() + data.tobytes()).hexdigest()
 
 
 @contextmanager

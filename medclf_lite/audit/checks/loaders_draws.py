@@ -12,10 +12,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from medclf_lite.audit.finding import EDA, TRAINING, Example, Finding, Severity, number
-from medclf_lite.audit.item import as_bytes, read_item
+from medclf_lite.audit.item import as_bytes, digest, read_item
 from medclf_lite.audit.project import Project
 from medclf_lite.audit.registry import project_check
-from medclf_lite.audit.side import Side, digest, kept_randomness, seed_everything
+from medclf_lite.audit.side import Side, kept_randomness, seed_everything
 
 TRIED = 8  # items that are fetched again
 DRAWS = 10  # times that each is drawn to look for flips
@@ -64,7 +64,7 @@ def _first_items(side: Side, source: Any) -> Iterator[tuple[int, npt.NDArray[Any
         pairs = ((i, source[i]) for i in rows[::step][:TRIED])
     for index, given in pairs:
         image = read_item(given).image
-        if image is not None:
+        if image is not None and image.size:
             yield index, image
 
 

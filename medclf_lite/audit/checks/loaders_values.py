@@ -55,8 +55,8 @@ def _type(label: object) -> str:
 def values(project: Project) -> Iterator[Finding]:
     """Images that are not numbers, hold nothing, or are scaled differently between sides."""
     for side in project.sides.values():
-        images = [(i, item.image) for i, item in side.raw.items() if item.image is not None]
-        wrong = [i for i, x in images if not np.isfinite(np.asarray(x, dtype=np.float64)).all()]
+        images = [(i, np.asarray(item.image, dtype=np.float64)) for i, item in side.raw.items()]
+        wrong = [i for i, x in images if not np.isfinite(x).all()]
         flat = [i for i, x in images if i not in wrong and np.ptp(x) == 0]
         for rows, severity, what in ((wrong, "error", "not a number"), (flat, "warning", "flat")):
             if rows:

@@ -55,6 +55,8 @@ def threshold(project: Project) -> Iterator[Finding]:
     value, test = project.threshold, needed(project.predictions)
     if value is None or value == CONVENTION or set(test["label"]) != {0, 1}:
         return
+    if not np.isfinite(test["score"].to_numpy()).all():
+        return  # predictions.values says so
     best = _best_for(test, value)
     if project.val_predictions is not None:
         fair = {rule for rule, _ in _best_for(project.val_predictions, value)}
