@@ -421,3 +421,22 @@ def test_rare_findings_are_counted_as_today(real_data, counting) -> None:
     nih = from_nih(real_data / "nih_metadata" / "Data_Entry_2017_v2020.csv.gz")
     labels = importlib.import_module("real_labels")
     assert labels.several_findings(nih) == RESULTS["labels"]["nih"]
+
+
+def test_the_audits_of_the_real_sets_say_what_is_known_of_them() -> None:
+    of = {name: {f["id"]: f for f in RESULTS["audit"][name]["findings"]}
+          for name in ("chest_xray_224", "native_sample", "pneumoniamnist")}  # fmt: skip
+    small = of["chest_xray_224"]
+    assert "30 groups of 62 images" in small["duplicates.exact"]["seen"]
+    assert "1 under several patients" in small["duplicates.exact"]["seen"]
+    assert not {"duplicates.near", "duplicates.pixels", "splits.copies"} & small.keys()
+    assert "bytes 0.889" in small["shortcuts.files"]["seen"]
+    assert "726 patients of 4,097" in small["patients.several-images"]["seen"]
+    native = of["native_sample"]
+    assert native["shortcuts.files"]["severity"] == "error"
+    modes = [f["seen"] for f in RESULTS["audit"]["native_sample"]["findings"]
+             if f["id"] == "files.mode"]  # fmt: skip
+    assert any("329 L, 31 RGB" in seen for seen in modes)
+    assert "duplicates.near" not in native
+    assert of["pneumoniamnist"]["splits.copies"]["severity"] == "error"
+    assert RESULTS["audit"]["tutorial"]["n_faults"] >= 28
