@@ -85,22 +85,34 @@ def small_side(audit: AuditInput) -> Iterator[Finding]:
         patients = here.groupby("label")["patient_id"].nunique()
         if len(patients) < 2:
             continue  # splits.one-class says so
-        negative, positive = int(patients[0]), int(patients[1])
-        width = 2 * 1.96 * hanley_mcneil(ASSUMED_AUC, positive, negative)
-        if width < WIDE:
-            continue
-        severity: Severity = "warning" if width >= WIDER else "note"
-        low, high = ASSUMED_AUC - width / 2, min(1.0, ASSUMED_AUC + width / 2)
-        yield Finding(
-            "counts.small-side", severity, f"The side {side!r} is small",
-            f"{positive} and {negative} patients of the two classes: a true ROC-AUC of "
-            f"{ASSUMED_AUC} reads anywhere from {low:.2f} to {high:.2f} (95 %).",
-            len(here), of_images(here["image_id"]),
-            "Early stopping, the choice of a model or a threshold, and the final figure follow "
-            "chance here. The best of many models on such a side is the luckiest.",
-            "Give it more patients, or cross-validate by patient; always report the interval.",
-            SPLITS,
+        found = too_small(
+            "counts.small-side", side, int(patients[1]), int(patients[0]), "patients", len(here),
+            of_images(here["image_id"]),
         )  # fmt: skip
+        if found is not None:
+            yield found
+
+
+def too_small(
+    id: str, side: str, positive: int, negative: int, unit: str, count: int,
+    examples: tuple[Example, ...] = (),
+) -> Finding | None:  # fmt: skip
+    """Give a finding if a side with so many patients or images of each class is too small."""
+    width = 2 * 1.96 * hanley_mcneil(ASSUMED_AUC, positive, negative)
+    if width < WIDE:
+        return None
+    severity: Severity = "warning" if width >= WIDER else "note"
+    low, high = ASSUMED_AUC - width / 2, min(1.0, ASSUMED_AUC + width / 2)
+    return Finding(
+        id, severity, f"The side {side!r} is small",
+        f"{positive} and {negative} {unit} of the two classes: a true ROC-AUC of "
+        f"{ASSUMED_AUC} reads anywhere from {low:.2f} to {high:.2f} (95 %).",
+        count, examples,
+        "Early stopping, the choice of a model or a threshold, and the final figure follow "
+        "chance here. The best of many models on such a side is the luckiest.",
+        "Give it more patients, or cross-validate by patient; always report the interval.",
+        SPLITS,
+    )  # fmt: skip
 
 
 def hanley_mcneil(auc: float, positive: int, negative: int) -> float:

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from medclf_lite.audit.checks.counts import ASSUMED_AUC, WIDE, WIDER, hanley_mcneil
-from medclf_lite.audit.finding import LOADING, SPLITS, TRAINING, Example, Finding, Severity, number
+from medclf_lite.audit.checks.counts import too_small
+from medclf_lite.audit.finding import LOADING, TRAINING, Example, Finding, number
 from medclf_lite.audit.project import Project
 from medclf_lite.audit.registry import project_check
 from medclf_lite.audit.side import Problem, Side
@@ -174,21 +174,9 @@ def small(project: Project) -> Iterator[Finding]:
         if labels.ndim != 1 or set(labels.tolist()) != {0.0, 1.0}:
             continue
         positive, negative = int((labels == 1).sum()), int((labels == 0).sum())
-        width = 2 * 1.96 * hanley_mcneil(ASSUMED_AUC, positive, negative)
-        if width < WIDE:
-            continue
-        severity: Severity = "warning" if width >= WIDER else "note"
-        low, high = ASSUMED_AUC - width / 2, min(1.0, ASSUMED_AUC + width / 2)
-        yield Finding(
-            "loaders.small", severity, f"The side {side.name!r} is small",
-            f"{positive} and {negative} images of the two classes: a true ROC-AUC of "
-            f"{ASSUMED_AUC} reads anywhere from {low:.2f} to {high:.2f} (95 %).",
-            len(labels), (),
-            "Early stopping, the choice of a model or a threshold, and the final figure follow "
-            "chance here. The best of many models on such a side is the luckiest.",
-            "Give it more patients, or cross-validate by patient; always report the interval.",
-            SPLITS,
-        )  # fmt: skip
+        found = too_small("loaders.small", side.name, positive, negative, "images", len(labels))
+        if found is not None:
+            yield found
 
 
 @project_check(id="loaders.last-batch", needs=("train",))
