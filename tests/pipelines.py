@@ -13,7 +13,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import Dataset, IterableDataset
 
+from medclf_lite._torchvision import ensure_torchvision
 from medclf_lite.audit import Finding, Report, check
+
+ensure_torchvision()  # for the tests that import it
 
 SIZE = 48
 SPLIT = {"train": 72, "val": 40, "test": 40}

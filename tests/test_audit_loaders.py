@@ -416,8 +416,6 @@ def test_labels_that_a_loss_takes_wrongly(labels) -> None:
 def test_sides_that_number_their_classes_differently(root) -> None:
     from torchvision.datasets import ImageFolder
 
-    import medclf_lite.augment  # noqa: F401 - guards the import of torchvision
-
     train, val = ImageFolder(str(root / "train")), ImageFolder(str(root / "val"))
     assert silent("loaders.classes", train=train, val=val)
     val.class_to_idx = {"well": 0}
