@@ -159,12 +159,25 @@ def test_f27_patients_in_several_folds(plant, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_f29_a_gap_between_cross_validation_and_test(seed) -> None:
+@pytest.mark.parametrize("plant", ["object and table", "file and columns", "folds and arrays"])
+def test_f29_a_gap_between_cross_validation_and_test(seed, plant, tmp_path) -> None:
     crossed, test = made(600, seed, gap=3.0), made(300, seed + 9, gap=1.0)
-    finding = caught("predictions.gap", "warning", cv_predictions=crossed, predictions=test)
-    assert "+0" in finding.seen
     same = made(300, seed + 20, gap=3.0)
-    assert silent("predictions.gap", cv_predictions=crossed, predictions=same)
+    crossed.to_csv(tmp_path / "cv.csv", index=False)
+    forms = {
+        "object and table": (Predictions(crossed), lambda t: t),
+        "file and columns": (
+            tmp_path / "cv.csv", lambda t: {"y_true": t["label"], "y_prob": t["score"]}
+        ),
+        "folds and arrays": (
+            crossed.assign(fold=np.arange(600) % 5),
+            lambda t: (t["label"].to_numpy(), t["score"].to_numpy()),
+        ),
+    }  # fmt: skip
+    given, of_test = forms[plant]
+    finding = caught("predictions.gap", "warning", cv_predictions=given, predictions=of_test(test))
+    assert "+0" in finding.seen
+    assert silent("predictions.gap", cv_predictions=given, predictions=of_test(same))
 
 
 # F40, F39: calibration and subgroups
