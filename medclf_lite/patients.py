@@ -11,6 +11,9 @@ import pandas as pd
 
 from medclf_lite.errors import MedclfError
 
+# What people call the column, or the key, that says whose image it is.
+COLUMNS = ("patient_id", "patient", "subject", "subject_id", "case_id", "case", "pid")
+
 # person23_bacteria_87.jpeg; the odd one of the set is person447_virus_921_1.jpeg
 _PNEUMONIA = re.compile(r"(?P<number>person\d+)_(?P<subtype>bacteria|virus)_\d+(?:_\d+)?", re.ASCII)
 # IM-0117-0001.jpeg, NORMAL2-IM-0095-0001.jpeg, IM-0429-0001-0002.jpeg

@@ -52,8 +52,10 @@ def batch_of(side: Side, n: int = 8) -> Tensor:
     return first[0]
 
 
-def batches(side: Side, size: int = BATCH, most: int | None = None) -> Iterator[tuple[Tensor, Any]]:
+def batches(side: Side, size: int | None = None) -> Iterator[tuple[Tensor, Any]]:
     """Go through a side in batches, made as its loader makes them, without workers.
+
+    With ``size``, in batches of so many in the order of the data set.
 
     Raises
     ------
@@ -61,11 +63,14 @@ def batches(side: Side, size: int = BATCH, most: int | None = None) -> Iterator[
         If the items do not make a batch of tensors.
     """
     collate = default_collate if side.loader is None else side.loader.collate_fn
-    rows = side.order if side.order is not None and size == BATCH else None
     if side.length is None:
         raise MedclfError(f"needs a side with a length; {side.name} is a stream")
-    chosen = list(range(side.length))[:most]
-    groups = rows or [chosen[i : i + size] for i in range(0, len(chosen), size)]
+    groups = side.order if size is None else None
+    if groups is None:
+        groups = [
+            list(range(side.length))[i : i + (size or BATCH)]
+            for i in range(0, side.length, size or BATCH)
+        ]
     with kept_randomness():
         for group in groups:
             try:

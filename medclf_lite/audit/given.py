@@ -10,11 +10,10 @@ import numpy as np
 import pandas as pd
 
 from medclf_lite.errors import MedclfError
-from medclf_lite.patients import patient_ids
+from medclf_lite.patients import COLUMNS, patient_ids
 
 SCORES = ("score", "y_score", "prob", "probability", "y_prob", "pred", "prediction", "p")
 LABELS = ("label", "y_true", "target", "y", "truth")
-PATIENTS = ("patient_id", "patient", "subject", "subject_id", "case_id")
 IMAGES = ("image_id", "image", "path", "file", "filename", "id")
 
 
@@ -50,7 +49,7 @@ def predictions_table(given: Any) -> pd.DataFrame:  # noqa: ANN401 - any usual f
             "Labels of predictions must be 0 or 1; got "
             f"{table['label'].unique()[:5].tolist()}. Give one class against the rest."
         )
-    for own, known in (("image_id", IMAGES), ("patient_id", PATIENTS)):
+    for own, known in (("image_id", IMAGES), ("patient_id", COLUMNS)):
         found = next((n for n in known if n in table), None)
         table[own] = range(len(table)) if found is None else table[found]
     table["score"] = pd.to_numeric(table["score"], errors="coerce")

@@ -13,12 +13,13 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from medclf_lite.patients import COLUMNS
+
 IMAGE_KEYS = ("image", "img", "images", "x", "pixel_values", "pixels", "input", "inputs", "data",
               "scan")  # fmt: skip
 LABEL_KEYS = ("label", "labels", "y", "target", "targets", "class", "diagnosis", "finding")
 NAME_KEYS = ("image_id", "path", "image_path", "filename", "file", "name", "filepath", "img_path",
              "fname", "id", "uid")  # fmt: skip
-PATIENT_KEYS = ("patient_id", "patient", "pid", "subject", "subject_id", "case", "case_id")
 _FILE = re.compile(r"[/\\]|\.(jpe?g|png|tiff?|dcm|npy|bmp|nii)\b", re.IGNORECASE)
 Array = npt.NDArray[Any]
 Grey = npt.NDArray[np.float32]
@@ -58,7 +59,7 @@ def _of_mapping(item: Mapping[Any, Any]) -> Item:
     given = first(IMAGE_KEYS)
     if given is None:
         given = next((v for v in item.values() if as_array(v) is not None), None)
-    name, patient = first(NAME_KEYS), first(PATIENT_KEYS)
+    name, patient = first(NAME_KEYS), first(COLUMNS)
     image = as_array(given)
     return Item(image, first(LABEL_KEYS), _text(name), _text(patient), _kind(given, image))
 

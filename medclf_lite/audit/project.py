@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from torch import Tensor, nn
 
+from medclf_lite.audit.forward import Scored, score_side
+from medclf_lite.audit.identify import identify
 from medclf_lite.audit.side import Side
 from medclf_lite.cohort import Cohort
+from medclf_lite.errors import MedclfError
 
 SIDES = ("train", "val", "test")
 Labels = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Project:
     val_predictions: pd.DataFrame | None = None
     cv_predictions: pd.DataFrame | None = None
     threshold: float | None = None
+    chosen_on: frozenset[str] = frozenset()  # images that the threshold was chosen on, if known
     figures: pd.DataFrame | None = None
     split: Callable[[], Any] | None = None
 
@@ -52,7 +57,8 @@ class Project:
     @property
     def empty(self) -> bool:
         """Whether nothing was handed over."""
-        return not self.sides and all(getattr(self, f.name) is None for f in fields(self)[1:])
+        given = [getattr(self, f.name) for f in fields(self)]
+        return all(x is None or (isinstance(x, Mapping | frozenset) and not x) for x in given)
 
     @property
     def held_out(self) -> list[Side]:
@@ -74,6 +80,16 @@ class Project:
         return found if found.size and np.isfinite(found).all() else np.empty(0)
 
     @cached_property
+    def val_scored(self) -> Scored:
+        """What the model says to the whole of val."""
+        return score_side(needed(self.model), self.sides["val"])
+
+    @cached_property
+    def identified(self) -> dict[str, dict[int, int]]:
+        """Row of the cohort that each item of each side shows."""
+        return {name: identify(side, needed(self.cohort)) for name, side in self.sides.items()}
+
+    @cached_property
     def patients_of(self) -> dict[str, dict[int, str]]:
         """Patient of each item of each side, where it is known."""
         return {name: self._patients(side) for name, side in self.sides.items()}
@@ -84,6 +100,13 @@ class Project:
             return told
         by_name = {i: self.patients(name) for i, name in side.names.items()}
         return told | {i: patient for i, patient in by_name.items() if patient is not None}
+
+
+def needed(value: T | None) -> T:
+    """Return what is among a check's needs; the runner has asked for it."""
+    if value is None:
+        raise MedclfError("needs something that was not given")
+    return value
 
 
 _WORDS = {"sides": "train, val or test"}

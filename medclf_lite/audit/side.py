@@ -155,10 +155,6 @@ class Side:
             return list(rows)
         return [rows[i] for i in np.linspace(0, len(rows) - 1, self.most).astype(int)]
 
-    def fetch(self, index: int) -> Item:
-        """Fetch one item of a map-style data set."""
-        return read_item(self.source[index])
-
     @cached_property
     def _looked(self) -> tuple[dict[int, Item], list[Problem], bool]:
         started = time.monotonic()

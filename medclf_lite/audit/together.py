@@ -76,8 +76,8 @@ def check(
     predictions, val_predictions, cv_predictions : table, optional
         On test, on validation, out of fold: ``label``, ``score`` and perhaps ``image_id``,
         ``patient_id``, ``fold`` and subgroups; a table, a CSV file, or (labels, scores).
-    threshold : float, optional
-        The threshold that was chosen.
+    threshold : float or medclf_lite.metrics.Threshold, optional
+        The threshold that was chosen; a ``Threshold`` says itself on which images.
     figures : mapping or table, optional
         What is reported: name to value, or to (value, low, high).
     split : callable, optional
@@ -119,6 +119,7 @@ def check(
         history=None if history is None else history_table(history), stopper=stopper,
         predictions=tables[0], val_predictions=tables[1], cv_predictions=tables[2],
         threshold=None if threshold is None else float(getattr(threshold, "value", threshold)),
+        chosen_on=frozenset(getattr(threshold, "images", ())),
         figures=None if figures is None else figures_table(figures), split=split,
     )  # fmt: skip
     if project.empty and code is None:

@@ -9,13 +9,12 @@ import pandas as pd
 
 from medclf_lite.cohort import Cohort, Files
 from medclf_lite.errors import MedclfError
-from medclf_lite.patients import patient_ids
+from medclf_lite.patients import COLUMNS, patient_ids
 from medclf_lite.sources.headers import left_out_table, read_headers
 from medclf_lite.sources.labels import Labelled, label_columns
 
 PATHS = ("path", "image_path", "file", "filename", "filepath", "image", "image_id", "img")
 LABELS = ("label", "labels", "class", "target", "diagnosis", "finding", "findings", "y")
-PATIENTS = ("patient_id", "patient", "subject", "subject_id", "case_id", "pid")
 SPLITS = ("split", "set", "side", "partition", "subset")
 SEPARATORS = ("|", ";")
 
@@ -93,12 +92,12 @@ def from_manifest(
 
 def _read(csv: Path) -> pd.DataFrame:
     try:
-        table = pd.read_csv(csv, dtype=dict.fromkeys((*PATHS, *PATIENTS), str))
+        table = pd.read_csv(csv, dtype=dict.fromkeys((*PATHS, *COLUMNS), str))
     except FileNotFoundError as problem:
         raise MedclfError(f"There is no file {csv}; check the path.") from problem
     except (OSError, ValueError, EOFError) as problem:
         raise MedclfError(f"{csv} cannot be read as CSV: {problem}.") from problem
-    for own, names in (("image_id", PATHS), ("label", LABELS), ("patient_id", PATIENTS),
+    for own, names in (("image_id", PATHS), ("label", LABELS), ("patient_id", COLUMNS),
                        ("split", SPLITS)):  # fmt: skip
         found = next((c for c in names if c in table), None)
         if found is not None and own not in table:

@@ -18,6 +18,7 @@ from medclf_lite.audit.checks import (  # noqa: F401
     patients,
     predictions,
     predictions_figures,
+    predictions_threshold,
     shortcuts,
     sides,
     splits,

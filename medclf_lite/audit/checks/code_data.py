@@ -136,8 +136,9 @@ def _makes_three(call: ast.Call) -> bool:
 def _thrice(node: ast.expr) -> bool:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         return 3 in (constant(node.left), constant(node.right))
-    alike = isinstance(node, ast.List | ast.Tuple) and len(node.elts) == 3
-    return alike and len({ast.dump(e) for e in node.elts}) == 1  # type: ignore[attr-defined]
+    if not isinstance(node, ast.List | ast.Tuple) or len(node.elts) != 3:
+        return False
+    return len({ast.dump(e) for e in node.elts}) == 1
 
 
 @code_check(id="code.extensions")
@@ -196,11 +197,14 @@ def pixel_list(code: Code) -> Iterator[Finding]:
 
 def _pixel_lists(unit: Unit) -> Iterator[ast.AST]:
     for node in unit.nodes:
-        grows = isinstance(node, ast.Call) and last_name(node.func) == "extend" and bool(node.args)
-        adds = isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add)
-        if not (grows or adds) or not in_loop(unit, node):
+        if isinstance(node, ast.Call) and last_name(node.func) == "extend" and node.args:
+            given = node.args[0]
+        elif isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+            given = node.value
+        else:
             continue
-        given = node.args[0] if isinstance(node, ast.Call) else node.value  # type: ignore[attr-defined]
+        if not in_loop(unit, node):
+            continue
         flat = {"getdata", "flatten", "ravel", "tolist", "flat"} & set(words(given))
         if flat and mentions(given, r"(?i)im(g|age)|pixel|gr[ae]y|arr|scan"):
             yield node

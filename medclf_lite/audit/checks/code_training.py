@@ -49,8 +49,9 @@ def _frozen(unit: Unit) -> Iterator[ast.AST]:
     if not any(True for _ in calls(unit, "train")):
         return
     for node in unit.nodes:
-        stores = isinstance(node, ast.Assign) and last_name(node.targets[0]) == "requires_grad"
-        if stores and constant(node.value) is False:  # type: ignore[attr-defined]
+        if not isinstance(node, ast.Assign) or last_name(node.targets[0]) != "requires_grad":
+            continue
+        if constant(node.value) is False:
             yield node
     for call in calls(unit, "requires_grad_"):
         if call.args and constant(call.args[0]) is False:
@@ -63,7 +64,7 @@ def sampler_and_weights(code: Code) -> Iterator[Finding]:
     yield from told(
         code, "code.sampler-and-weights", "warning", "A sampler and a weighted loss", _both,
         "Together they correct the imbalance twice: scores overshoot, and the calibration error is "
-        "several times that of either alone.",
+        "more than twice that of either alone.",
         "Keep one of them, or none, and choose the threshold on validation patients.", IMBALANCE,
     )  # fmt: skip
 
@@ -208,8 +209,8 @@ def _stored(node: ast.ClassDef) -> Iterator[ast.AST]:
     for each in node.body:
         if isinstance(each, ast.FunctionDef) and each.name == "__init__":
             for n in ast.walk(each):
-                made = isinstance(n, ast.Assign) and isinstance(n.value, ast.Call)
-                if made and last_name(n.value.func) in GENERATORS:  # type: ignore[attr-defined]
+                value = n.value if isinstance(n, ast.Assign) else None
+                if isinstance(value, ast.Call) and last_name(value.func) in GENERATORS:
                     yield n
 
 

@@ -42,14 +42,13 @@ def random_items(project: Project) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _draws(side: Side, times: int, source: Any = None) -> dict[int, list[str]]:  # noqa: ANN401
+def _draws(side: Side, times: int) -> dict[int, list[str]]:
     """Fetch the first items several times, under other seeds; their digests."""
-    source = side.source if source is None else source
     found: dict[int, list[str]] = {}
     with kept_randomness():
         for draw in range(times):
             seed_everything(1000 + draw)
-            for index, item in _first_items(side, source):
+            for index, item in _first_items(side, side.source):
                 found.setdefault(index, []).append(digest(item))
     return found
 

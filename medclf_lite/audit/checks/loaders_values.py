@@ -58,9 +58,10 @@ def values(project: Project) -> Iterator[Finding]:
         images = [(i, np.asarray(item.image, dtype=np.float64)) for i, item in side.raw.items()]
         wrong = [i for i, x in images if not np.isfinite(x).all()]
         flat = [i for i, x in images if i not in wrong and np.ptp(x) == 0]
-        for rows, severity, what in ((wrong, "error", "not a number"), (flat, "warning", "flat")):
-            if rows:
-                yield _odd_values(side, rows, "error" if severity == "error" else "warning", what)
+        if wrong:
+            yield _odd_values(side, wrong, "error", "not a number")
+        if flat:
+            yield _odd_values(side, flat, "warning", "flat")
     yield from _scaled_apart(project)
 
 

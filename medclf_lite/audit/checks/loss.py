@@ -80,7 +80,7 @@ def twice(project: Project) -> Iterator[Finding]:
             f"Label 1 is {kept:.1%} of the training images and {drawn:.1%} of those that an epoch "
             "shows; the loss is weighted as well.", 1, (),
             "Each correction alone shifts the scores; both together overshoot. In chapter 8 the "
-            "calibration error is several times that of either.",
+            "calibration error is more than twice that of either.",
             "Keep one of them, or none, and choose the threshold.", IMBALANCE,
         )  # fmt: skip
 

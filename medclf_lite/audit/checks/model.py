@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from medclf_lite.audit.finding import TRAINING, TRANSFER, Example, Finding, number
 from medclf_lite.audit.forward import are_probabilities, batch_of, copied, outputs_of, wild
-from medclf_lite.audit.project import Project
+from medclf_lite.audit.project import Project, needed
 from medclf_lite.audit.registry import project_check
 from medclf_lite.errors import MedclfError
 
@@ -37,9 +37,8 @@ def _answer(project: Project, images: Tensor) -> Tensor:
 def raises(project: Project) -> Iterator[Finding]:
     """Models that do not take a batch of the loaders."""
     images = _images(project)
-    assert project.model is not None
     try:
-        outputs_of(copied(project.model).eval(), images)
+        outputs_of(copied(needed(project.model)).eval(), images)
     except (RuntimeError, ValueError, TypeError, IndexError) as problem:
         yield Finding(
             "model.raises", "error", "The model does not take a batch of the loader",
@@ -53,12 +52,11 @@ def raises(project: Project) -> Iterator[Finding]:
 @project_check(id="model.batchnorm", needs=("sides", "model"))
 def batchnorm(project: Project) -> Iterator[Finding]:
     """Frozen layers whose BatchNorm goes on learning."""
-    assert project.model is not None
-    images = _images(project)
+    model, images = needed(project.model), _images(project)
     # As a loop starts an epoch; and as it stands, if it was handed over from within a loop.
-    tried = [copied(project.model).train()]
-    if project.model.training:
-        tried.append(copied(project.model))
+    tried = [copied(model).train()]
+    if model.training:
+        tried.append(copied(model))
     moved = min((_moved(model, images) for model in tried), key=len)
     if moved:
         yield Finding(
@@ -109,10 +107,10 @@ def one_image(project: Project) -> Iterator[Finding]:
 @project_check(id="model.untrained", needs=("model",))
 def untrained(project: Project) -> Iterator[Finding]:
     """Parameters that nobody trains: all frozen, or not in the optimizer."""
-    assert project.model is not None
-    trainable = {n: p for n, p in project.model.named_parameters() if p.requires_grad}
+    model = needed(project.model)
+    trainable = {n: p for n, p in model.named_parameters() if p.requires_grad}
     told, shown = "", list[str]()
-    if not trainable and any(True for _ in project.model.parameters()):
+    if not trainable and any(True for _ in model.parameters()):
         told = "No parameter has requires_grad=True."
     elif project.optimizer is not None:
         held = {id(p) for group in project.optimizer.param_groups for p in group["params"]}

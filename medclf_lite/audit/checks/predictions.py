@@ -16,7 +16,7 @@ from medclf_lite.audit.finding import (
     number,
     of_images,
 )
-from medclf_lite.audit.project import Project
+from medclf_lite.audit.project import Project, needed
 from medclf_lite.audit.registry import project_check
 from medclf_lite.metrics import suspect_labels
 from medclf_lite.predictions import Predictions
@@ -24,12 +24,6 @@ from medclf_lite.resampling import auc_with_interval
 
 RESAMPLES = 500
 SUSPECT = 0.02  # share of doubtful labels from which a second reading is worth while
-
-
-def needed(table: pd.DataFrame | None) -> pd.DataFrame:
-    """Return a table that is among a check's needs."""
-    assert table is not None
-    return table
 
 
 @project_check(id="predictions.rows", needs=("predictions", "test"))

@@ -1,14 +1,14 @@
-"""Predictions: where the threshold comes from, and what the reported figures leave out."""
+"""Predictions: what the reported figures leave out, and for whom they hold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from medclf_lite.audit.checks.predictions import RESAMPLES, auc_of, needed
+from medclf_lite.audit.checks.predictions import RESAMPLES, auc_of
 from medclf_lite.audit.finding import (
     CALIBRATION,
     CROSS_VALIDATION,
@@ -18,81 +18,18 @@ from medclf_lite.audit.finding import (
     Finding,
     number,
 )
-from medclf_lite.audit.project import Project
+from medclf_lite.audit.project import Project, needed
 from medclf_lite.audit.registry import project_check
 from medclf_lite.errors import MedclfError
 from medclf_lite.metrics import figures
 from medclf_lite.predictions import SUBGROUPS
 from medclf_lite.resampling import percentiles, resample
 
-GRIDS = (0.1, 0.05, 0.01)  # steps in which thresholds are tried
 CONVENTION = 0.5
 CLAIM = 0.005  # difference of a reported ROC-AUC from that of the table
 GAP, MISCALIBRATED, UNEQUAL = 0.02, 0.05, 0.05
 FEWEST = 10  # patients of a subgroup
 Vector = npt.NDArray[np.float64]
-Criterion = Callable[[Vector, Vector], float]
-
-
-def _f1(labels: Vector, called: Vector) -> float:
-    return float(2 * (labels * called).sum() / max(1.0, labels.sum() + called.sum()))
-
-
-def _youden(labels: Vector, called: Vector) -> float:
-    return float(called[labels == 1].mean() - called[labels == 0].mean())
-
-
-def _accuracy(labels: Vector, called: Vector) -> float:
-    return float((labels == called).mean())
-
-
-CRITERIA: dict[str, Criterion] = {"F1": _f1, "Youden": _youden, "accuracy": _accuracy}
-
-
-@project_check(id="predictions.threshold", needs=("predictions", "threshold"))
-def threshold(project: Project) -> Iterator[Finding]:
-    """Thresholds that are the best one on the test images."""
-    value, test = project.threshold, needed(project.predictions)
-    if value is None or value == CONVENTION or set(test["label"]) != {0, 1}:
-        return
-    if not np.isfinite(test["score"].to_numpy()).all():
-        return  # predictions.values says so
-    best = _best_for(test, value)
-    if project.val_predictions is not None:
-        fair = {rule for rule, _ in _best_for(project.val_predictions, value)}
-        best = [(rule, fine) for rule, fine in best if rule not in fair]
-    sure = project.val_predictions is not None or any(fine for _, fine in best)
-    if best:
-        rules = " and ".join(dict.fromkeys(rule for rule, _ in best))
-        elsewhere = " and not on val" if project.val_predictions is not None else ""
-        yield Finding(
-            "predictions.threshold", "error" if sure else "warning",
-            "The threshold is the best one on the test images",
-            f"{value:g} gives the highest {rules} of all thresholds on "
-            f"{number(len(test), 'test image')}{elsewhere}.", 1, (),
-            "Chosen where it is judged, a threshold makes the figure too good: in chapter 6 by "
-            "several points with few patients.",
-            "Choose it on validation patients: medclf_lite.metrics.choose_threshold carries its "
-            "origin along. Or fix it before, for a reason.", EVALUATION,
-        )  # fmt: skip
-
-
-def _best_for(table: pd.DataFrame, value: float) -> list[tuple[str, bool]]:
-    """Criteria of which the threshold is the best; whether of all cut points or of a grid."""
-    labels = table["label"].to_numpy(dtype=np.float64)
-    scores = table["score"].to_numpy(dtype=np.float64)
-    found = []
-    for rule, criterion in CRITERIA.items():
-        now = criterion(labels, (scores >= value).astype(np.float64))
-        for step in (None, *GRIDS):
-            if step is not None and abs(value / step - round(value / step)) > 1e-6:
-                continue
-            tried = np.unique(scores) if step is None else np.arange(step, 1, step)
-            most = max(criterion(labels, (scores >= t).astype(np.float64)) for t in tried[:2000])
-            if now >= most - 1e-9:
-                found.append((rule, step is None))
-                break
-    return found
 
 
 @project_check(id="predictions.interval", needs=("figures",))

@@ -10,7 +10,6 @@ from PIL import Image
 
 from medclf_lite.audit.copies import near_copies
 from medclf_lite.audit.finding import LOADING, SPLITS, Example, Finding, number, of_images
-from medclf_lite.audit.identify import identify
 from medclf_lite.audit.item import label_of
 from medclf_lite.audit.project import Project
 from medclf_lite.audit.registry import project_check
@@ -101,7 +100,7 @@ def split(project: Project) -> Iterator[Finding]:
     for name, side in project.sides.items():
         if name not in given:
             continue
-        rows = identify(side, cohort)
+        rows = project.identified[name]
         wrong = {i: row for i, row in rows.items() if given[row] != name}
         asked = int((given == name).sum())
         full = side.length is not None and len(rows) == len(side.names or side.items)
@@ -130,7 +129,7 @@ def labels(project: Project) -> Iterator[Finding]:
         raise MedclfError("needs a cohort with one label an image")
     wrong: list[tuple[str, int]] = []
     for name, side in project.sides.items():
-        rows = identify(side, cohort)
+        rows = project.identified[name]
         for index, row in rows.items():
             if index in side.items:
                 label = label_of(side.items[index].label)

@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 from torch.nn.functional import binary_cross_entropy
 
 from medclf_lite.audit.finding import TRAINING, Finding, number
-from medclf_lite.audit.forward import Scored, score_side
-from medclf_lite.audit.project import Project
+from medclf_lite.audit.forward import Scored
+from medclf_lite.audit.project import Project, needed
 from medclf_lite.audit.registry import project_check
 from medclf_lite.errors import MedclfError
 
@@ -28,9 +28,8 @@ CALLS = ("step", "update", "check", "should_stop", "on_epoch_end")
 @project_check(id="training.kept", needs=("val", "model", "history"))
 def kept(project: Project) -> Iterator[Finding]:
     """Weights that are not those of the best epoch."""
-    assert project.model is not None and project.history is not None  # noqa: PT018 - needs
-    scored = score_side(project.model, project.sides["val"])
-    name, values = _column(project.history)
+    scored = project.val_scored
+    name, values = _column(needed(project.history))
     now = _figure(name, scored)
     near = int(np.abs(values - now).argmin())
     if abs(values[near] - now) > SAME:
@@ -80,16 +79,16 @@ def _losses(scored: Scored) -> torch.Tensor:
 @project_check(id="training.batch-means", needs=("val", "model", "history"))
 def batch_means(project: Project) -> Iterator[Finding]:
     """Losses of an epoch that are the mean of the means of its batches."""
-    assert project.model is not None and project.history is not None  # noqa: PT018 - needs
-    columns = [c for c in map(str, project.history.columns) if "val" in c.lower() and "loss" in c]
+    history = needed(project.history)
+    columns = [c for c in map(str, history.columns) if "val" in c.lower() and "loss" in c]
     if not columns:
         raise MedclfError("needs a history with a column val_loss")
-    scored = score_side(project.model, project.sides["val"])
+    scored = project.val_scored
     each = _losses(scored)
     parts = torch.split(each, [len(batch) for batch in scored.labels])
     by_image = float(each.mean())
     by_batch = float(torch.stack([part.mean() for part in parts]).mean())
-    told = project.history[columns[0]].to_numpy(dtype=np.float64)
+    told = history[columns[0]].to_numpy(dtype=np.float64)
     tolerance = 0.2 * abs(by_batch - by_image)
     if (
         tolerance > 1e-6
@@ -155,8 +154,7 @@ def _is_asked(parameter: inspect.Parameter) -> bool:
 @project_check(id="training.went-on", needs=("history",))
 def went_on(project: Project) -> Iterator[Finding]:
     """Figures that are not finite, and epochs that followed."""
-    assert project.history is not None
-    numbers = project.history.select_dtypes("number")
+    numbers = needed(project.history).select_dtypes("number")
     bad = ~np.isfinite(numbers.to_numpy(dtype=np.float64))
     # A column of NaN throughout was never measured, which is another matter.
     bad[:, bad.all(axis=0)] = False

@@ -26,7 +26,6 @@ from medclf_lite._torchvision import ensure_torchvision
 ensure_torchvision()
 from torchvision import transforms  # noqa: E402
 
-warnings.filterwarnings("ignore")  # F13
 data_dir = "/kaggle/input/chest-xray-pneumonia/chest_xray"  # F35
 
 
@@ -222,6 +221,7 @@ def score(model, loader):
 
 
 def fit(folder, out, epochs=5, size=64, workers=4, seed=42):
+    warnings.filterwarnings("ignore")  # F13
     torch.manual_seed(seed)  # F14
     train_loader, val_loader, test_loader = make_loaders(
         folder, size, workers
