@@ -74,8 +74,10 @@ def lint_steps() -> list[Step]:
 def test_steps(jobs: int) -> list[Step]:
     """List all that CI runs, the quick steps first."""
     pytest = ["-m", "pytest", "-n", str(jobs), "--dist", "loadfile"]
-    sources = ["--doctest-modules", "medclf_lite", "book/_ext", "tests"]
-    notebooks = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("chapters/*.ipynb"))
+    sources = ["--doctest-modules", "medclf_lite", "book/_ext", "book/exercise_pages.py", "tests"]
+    notebooks = sorted(
+        path.relative_to(ROOT).as_posix() for path in ROOT.glob("chapters/**/*.ipynb")
+    )
     nbval = ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout", "300"]
     return [
         *lint_steps(),

@@ -1,5 +1,7 @@
 """Derive the .ipynb twin of each chapter: the same cells, no outputs, the same bytes every time.
 
+The twin of a notebook of exercises is the learner's: its solutions are left out.
+
 The .md file is the source. The twin is for Colab, Kaggle and the tests, and is committed.
 """
 
@@ -14,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import jupytext
+from exercise_pages import stub
 
-CHAPTERS = Path(__file__).resolve().parents[1] / "chapters"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = (ROOT / "chapters", ROOT / "chapters" / "exercises")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -28,6 +32,7 @@ def derive(source: Path) -> str:
     seen: Counter[str] = Counter()
     cells: list[dict[str, Any]] = []
     for cell in notebook.cells:
+        cell.source = stub(cell.source) if cell.cell_type == "code" else cell.source
         mark = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:10]
         seen[mark] += 1
         kept: dict[str, Any] = {
@@ -79,9 +84,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     if not parser.parse_args().check:
-        print("Written:", ", ".join(write(CHAPTERS)) or "nothing, all in step")
+        print(
+            "Written:",
+            ", ".join(name for f in FOLDERS for name in write(f)) or "nothing, all in step",
+        )
         return 0
-    wrong = out_of_step(CHAPTERS)
+    wrong = [line for folder in FOLDERS for line in out_of_step(folder)]
     for line in wrong:
         print(f"chapters: {line}", file=sys.stderr)
     if wrong:

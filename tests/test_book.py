@@ -188,7 +188,7 @@ def plant_orphan(folder: Path) -> None:
 def test_check_names_each_twin_out_of_step_and_says_what_to_do(
     chapters, monkeypatch, capsys, plant, said
 ):
-    monkeypatch.setattr(twins, "CHAPTERS", chapters)
+    monkeypatch.setattr(twins, "FOLDERS", (chapters,))
     monkeypatch.setattr(sys, "argv", ["twins.py", "--check"])
     twins.write(chapters)
     assert twins.main() == 0

@@ -81,7 +81,8 @@ def course(tmp_path, monkeypatch) -> Path:
     home.mkdir()
     for name in ("book/_ext", "book/_static"):
         shutil.copytree(ROOT / name, root / name)
-    for name in ("_config.yml", "pyproject.toml", "book/pages.py", "book/twins.py"):
+    for name in ("_config.yml", "pyproject.toml", "book/pages.py", "book/twins.py",
+                 "book/exercise_pages.py"):  # fmt: skip
         shutil.copy(ROOT / name, root / name)
     for name in ("medclf_lite", "chapters"):
         (root / name).mkdir()
@@ -132,6 +133,39 @@ def test_a_book_that_is_right_passes_and_is_executed_again_only_where_it_must(co
     write(course, "medclf_lite/new.py", "x = 1\n")
     assert built()
     assert executions(course) == 2, "the package changed"
+
+
+SOLUTION = """
+```{code-cell} ipython3
+:tags: [solution]
+
+def double(x):
+    ### BEGIN SOLUTION
+    return x + x
+    ### END SOLUTION
+```
+
+```{code-cell} ipython3
+print("the check says", double(21))
+```
+"""
+
+
+def test_solutions_are_folded_and_one_switch_leaves_them_out(course, monkeypatch):
+    (course / "chapters" / "exercises").mkdir()
+    write(course, "chapters/exercises/one.md", CHAPTER.split("# One")[0] + "# Ex\n" + SOLUTION)
+    with (course / "_toc.yml").open("a") as toc:
+        toc.write("  sections:\n  - file: chapters/exercises/one\n")
+    for switch, solved in (("yes", True), ("no", False)):
+        monkeypatch.setenv("MEDCLF_SOLUTIONS", switch)
+        assert built()
+        page = course / "_build" / "html" / "chapters" / "exercises" / "one.html"
+        soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+        text = soup.get_text()
+        assert ("x + x" in text) == solved
+        assert ("Show the solution" in text) == solved
+        assert "NotImplementedError" in text
+        assert "the check says 42" in text
 
 
 MEET = """import time

@@ -28,12 +28,14 @@ def workers() -> int:
     return max(1, min(MOST, int(wanted)))
 
 
-def missing(env: Any, cache: Any, docnames: list[str]) -> list[tuple[Path, Any]]:
+def missing(app: Any, env: Any, cache: Any, docnames: list[str]) -> list[tuple[Path, Any]]:
     """Read the notebooks among these pages, and return those that the cache does not hold."""
     found = []
     for name in docnames:
         path = Path(env.doc2path(name))
-        text = path.read_text(encoding="utf-8")
+        source = [path.read_text(encoding="utf-8")]
+        app.emit("source-read", name, source)  # other extensions rewrite pages here
+        text = source[0]
         reader = create_nb_reader(str(path), env.myst_config, env.mystnb_config, text)
         if reader is None:
             continue
@@ -51,7 +53,7 @@ def execute(app: Any, env: Any, docnames: list[str]) -> None:
     if config.execution_mode != "cache":
         return
     cache = get_cache(config.execution_cache_path)
-    todo = missing(env, cache, docnames)
+    todo = missing(app, env, cache, docnames)
 
     def run(item: tuple[Path, Any]) -> Any:
         path, notebook = item

@@ -1,0 +1,197 @@
+"""Answers to the exercises: right ones, written differently, and wrong ones that people give."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
+
+
+class Answers(NamedTuple):
+    """Right answers, and wrong ones with a word that the feedback must contain."""
+
+    right: list[Any]
+    wrong: list[tuple[Any, str]]
+
+
+# --- splits ---------------------------------------------------------------------------------
+
+
+def by_table(patients: list[str], labels: list[int], seed: int) -> Any:
+    ill = pd.Series(labels).groupby(patients).max()
+    return train_test_split(list(ill.index), test_size=0.2, random_state=seed, stratify=ill)
+
+
+def by_hand(patients: list[str], labels: list[int], seed: int) -> Any:
+    ill = {p for p, label in zip(patients, labels, strict=True) if label}
+    everyone = np.unique(patients)
+    rows = StratifiedShuffleSplit(1, test_size=0.2, random_state=seed)
+    train, test = next(rows.split(everyone, [p in ill for p in everyone]))
+    return set(everyone[train]), set(everyone[test])
+
+
+def in_hash_order(patients: list[str], labels: list[int], seed: int) -> Any:
+    """F03: a set has an order of its own in each run."""
+    ill = dict.fromkeys(patients, 0)
+    for p, label in zip(patients, labels, strict=True):
+        ill[p] |= label
+    names = list(set(patients))
+    return train_test_split(
+        names, test_size=0.2, random_state=seed, stratify=[ill[n] for n in names]
+    )
+
+
+def by_first_label(patients: list[str], labels: list[int], seed: int) -> Any:
+    """F04: the first image decides."""
+    first: dict[str, int] = {}
+    for p, label in zip(patients, labels, strict=True):
+        first.setdefault(p, label)
+    names = sorted(first)
+    return train_test_split(
+        names, test_size=0.2, random_state=seed, stratify=[first[n] for n in names]
+    )
+
+
+def by_image(patients: list[str], labels: list[int], seed: int) -> Any:
+    train, test = train_test_split(patients, test_size=0.2, random_state=seed, stratify=labels)
+    return sorted(set(train)), sorted(set(test))
+
+
+def without_seed(patients: list[str], labels: list[int], seed: int) -> Any:
+    return by_table(patients, labels, 42)
+
+
+def without_labels(patients: list[str], labels: list[int], seed: int) -> Any:
+    return train_test_split(sorted(set(patients)), test_size=0.2, random_state=seed)
+
+
+def rows_of(patients: list[str], labels: list[int], seed: int) -> Any:
+    return train_test_split(range(len(labels)), test_size=0.2, random_state=seed)
+
+
+def merged(train: pd.DataFrame, test: pd.DataFrame) -> list[str]:
+    return train.merge(test, on="patient_id")["patient_id"].unique().tolist()
+
+
+def by_prefix(train: pd.DataFrame, test: pd.DataFrame) -> set[str]:
+    """F02: p10 is taken for p1."""
+    return {b for a in train["patient_id"] for b in test["patient_id"] if a[:2] == b[:2]} | (
+        set(train["patient_id"]) if len(train) > 3 else set()
+    )
+
+
+# --- evaluation -----------------------------------------------------------------------------
+
+
+def drawn_patients(table: pd.DataFrame, seed: int, ends: tuple[float, float] = (2.5, 97.5)) -> Any:
+    rng = np.random.default_rng(seed)
+    parts = [part for _, part in table.groupby("patient_id", sort=True)]
+    found = []
+    for _ in range(300):
+        drawn = pd.concat([parts[i] for i in rng.integers(0, len(parts), len(parts))])
+        found.append(roc_auc_score(drawn["label"], drawn["score"]))
+    return tuple(np.percentile(found, ends))
+
+
+def weighted_patients(table: pd.DataFrame, seed: int) -> Any:
+    rng = np.random.default_rng(seed + 7)
+    codes, names = pd.factorize(table["patient_id"])
+    found = []
+    for _ in range(400):
+        times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)))[codes]
+        keep = times > 0
+        found.append(roc_auc_score(table["label"][keep], table["score"][keep],
+                                   sample_weight=times[keep]))  # fmt: skip
+    return [float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))]
+
+
+def drawn_images(table: pd.DataFrame, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(300):
+        drawn = table.iloc[rng.integers(0, len(table), len(table))]
+        found.append(roc_auc_score(drawn["label"], drawn["score"]))
+    return tuple(np.percentile(found, [2.5, 97.5]))
+
+
+def by_sorting(labels: np.ndarray, scores: np.ndarray, least: float) -> float:
+    ill = np.sort(scores[labels == 1])
+    return float(ill[int(np.floor(len(ill) * (1 - least) + 1e-9))])
+
+
+def by_curve(labels: np.ndarray, scores: np.ndarray, least: float) -> float:
+    _, sensitivity, cuts = roc_curve(labels, scores, drop_intermediate=False)
+    return float(cuts[int(np.argmax(sensitivity >= least))])
+
+
+ANSWERS: dict[str, Answers] = {
+    "splits-1": Answers(
+        [0.99, np.float32(0.992), 1],
+        [(0.2, "too low"), (0.8, "too low"), (0.04, "too low"), (80, "not a percentage")],
+    ),
+    "splits-2": Answers(
+        [4, "line 4", np.int64(4)],
+        [
+            (3, "as it should be"),
+            (5, "what line 4 gave"),
+            ("2", "file name"),
+            ("the set", "number"),
+        ],
+    ),
+    "splits-3": Answers(
+        [by_table, by_hand],
+        [
+            (in_hash_order, "another run"),
+            (by_first_label, "share of ill"),
+            (by_image, "both sides"),
+            (without_seed, "seed used"),
+            (without_labels, "share of ill"),
+            (rows_of, "no side"),
+        ],
+    ),
+    "splits-4": Answers(
+        [
+            merged,
+            lambda a, b: set(a["patient_id"]) & set(b["patient_id"]),
+            lambda a, b: b.loc[
+                b["patient_id"].isin(a["patient_id"]), "patient_id"
+            ].drop_duplicates(),
+        ],
+        [
+            (lambda a, b: set(a["image_id"]) & set(b["image_id"]), "you name 0"),
+            (lambda a, b: a["patient_id"].tolist(), "twice"),
+            (lambda a, b: len(set(a["patient_id"]) & set(b["patient_id"])), "int"),
+            (by_prefix, "one side only"),
+            (lambda a, b: set(a["image_id"]), "images"),
+        ],
+    ),
+    "evaluation-1": Answers(
+        [0.0833, 1 / 12, np.float64(0.09)],
+        [(0.9, "too high"), (0.5, "too high"), (0.01, "too low"), (8.3, "not a percentage")],
+    ),
+    "evaluation-2": Answers(
+        [5, "Line 5", 5.0],
+        [(6, "What threshold"), (2, "there for"), (4, "given later"), (1, "val")],
+    ),
+    "evaluation-3": Answers(
+        [drawn_patients, weighted_patients],
+        [
+            (drawn_images, "draws images"),
+            (lambda t, seed: drawn_patients(t, seed, (16, 84)), "by patient"),
+            (lambda t, seed: roc_auc_score(t["label"], t["score"]), "two numbers"),
+            (lambda t, seed: drawn_patients(t, seed)[::-1], "below"),
+        ],
+    ),
+    "evaluation-4": Answers(
+        [by_sorting, by_curve],
+        [
+            (lambda y, s, least: 0.0, "false alarms"),
+            (lambda y, s, least: 0.5, "reaches"),
+            (lambda y, s, least: float(np.quantile(s, 1 - least)), ""),
+            (lambda y, s, least: float(np.quantile(s[y == 0], least)), "reaches"),
+        ],
+    ),
+}
