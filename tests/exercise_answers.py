@@ -127,6 +127,87 @@ def by_curve(labels: np.ndarray, scores: np.ndarray, least: float) -> float:
     return float(cuts[int(np.argmax(sensitivity >= least))])
 
 
+# --- training -------------------------------------------------------------------------------
+
+
+def counting(losses: list[float], patience: int) -> int:
+    best, last = np.inf, 0
+    for epoch, loss in enumerate(losses, 1):
+        if loss < best:
+            best, last = loss, epoch
+        if epoch - last >= patience:
+            return epoch
+    return len(losses)
+
+
+def by_slices(losses: list[float], patience: int) -> int:
+    seen = np.nan_to_num(losses, nan=np.inf)
+    lowest = np.minimum.accumulate(np.concatenate([[np.inf], seen]))
+    new = seen < lowest[:-1]
+    for epoch in range(patience, len(losses) + 1):
+        if not new[epoch - patience : epoch].any():
+            return epoch
+    return len(losses)
+
+
+def as_in_the_tutorial(losses: list[float], patience: int) -> int:
+    """F22: a score of NaN is not below the best, so the counter begins anew."""
+    best: float | None = None
+    waited = 0
+    for epoch, loss in enumerate(losses, 1):
+        if best is None:
+            best = -loss
+        elif -loss < best:
+            waited += 1
+        else:
+            best, waited = -loss, 0
+        if waited >= patience:
+            return epoch
+    return len(losses)
+
+
+def never_anew(losses: list[float], patience: int) -> int:
+    best, waited = np.inf, 0
+    for epoch, loss in enumerate(losses, 1):
+        best, waited = (loss, waited) if loss < best else (best, waited + 1)
+        if waited == patience:
+            return epoch
+    return len(losses)
+
+
+def frozen(model: Any) -> Any:
+    model.train()
+    model.backbone.eval().requires_grad_(False)
+    return model
+
+
+def frozen_one_by_one(model: Any) -> Any:
+    for part in model.backbone.modules():
+        part.training = False
+        for weight in part.parameters(recurse=False):
+            weight.requires_grad = False
+    model.head.train()
+    return model
+
+
+def without_statistics(model: Any) -> Any:
+    """F16: weights are held, running means are not."""
+    for weight in model.backbone.parameters():
+        weight.requires_grad = False
+    return model.train()
+
+
+def mode_alone(model: Any) -> Any:
+    model.train()
+    model.backbone.eval()
+    return model
+
+
+def all_eval(model: Any) -> Any:
+    model.backbone.requires_grad_(False)
+    return model.eval()
+
+
 ANSWERS: dict[str, Answers] = {
     "splits-1": Answers(
         [0.99, np.float32(0.992), 1],
@@ -192,6 +273,32 @@ ANSWERS: dict[str, Answers] = {
             (lambda y, s, least: 0.5, "reaches"),
             (lambda y, s, least: float(np.quantile(s, 1 - least)), ""),
             (lambda y, s, least: float(np.quantile(s[y == 0], least)), "reaches"),
+        ],
+    ),
+    "training-1": Answers(
+        [3.3, 3, np.float64(3.33)],
+        [(1, "too low"), (11, "too high"), (0.3, "too low"), (-1, "from 0")],
+    ),
+    "training-2": Answers(
+        [6, "line 6"], [(7, "by now"), (5, "right"), (3, "later"), ("4", "choose an epoch")]
+    ),
+    "training-3": Answers(
+        [counting, by_slices],
+        [
+            (as_in_the_tutorial, "NaN"),
+            (never_anew, "wrong number"),
+            (lambda losses, patience: len(losses), "wrong number"),
+            (lambda losses, patience: int(np.nanargmin(losses)) + patience, ""),
+        ],
+    ),
+    "training-4": Answers(
+        [frozen, frozen_one_by_one],
+        [
+            (without_statistics, "drift"),
+            (mode_alone, "Weights of the backbone"),
+            (all_eval, "dropout is off"),
+            (lambda m: m.requires_grad_(False), "Nothing"),
+            (lambda m: m.backbone.eval().requires_grad_(False), "Return the model"),
         ],
     ),
 }
