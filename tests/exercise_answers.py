@@ -208,6 +208,18 @@ def all_eval(model: Any) -> Any:
     return model.eval()
 
 
+# --- class imbalance ------------------------------------------------------------------------
+
+
+def by_odds(scores: np.ndarray, old: float, new: float) -> np.ndarray:
+    odds = scores / (1 - scores) * (new / (1 - new)) / (old / (1 - old))
+    return odds / (1 + odds)
+
+
+def by_bayes(scores: np.ndarray, old: float, new: float) -> list[float]:
+    return [s / old * new / (s / old * new + (1 - s) / (1 - old) * (1 - new)) for s in scores]
+
+
 ANSWERS: dict[str, Answers] = {
     "splits-1": Answers(
         [0.99, np.float32(0.992), 1],
@@ -299,6 +311,31 @@ ANSWERS: dict[str, Answers] = {
             (all_eval, "dropout is off"),
             (lambda m: m.requires_grad_(False), "Nothing"),
             (lambda m: m.backbone.eval().requires_grad_(False), "Return the model"),
+        ],
+    ),
+    "imbalance-1": Answers(
+        [0.5, np.float32(0.48)],
+        [(0.9, "the odds"), (0.1, "too low"), (0.19, "too low"), (50, "not a percentage")],
+    ),
+    "imbalance-2": Answers([3, "line 3"], [(4, "By which"), (2, "copied yet"), (5, "after")]),
+    "imbalance-3": Answers(
+        [lambda y: (y == 0).sum() / (y == 1).sum(), lambda y: float(len(y) / y.sum() - 1)],
+        [
+            (lambda y: (y == 1).sum() / (y == 0).sum(), "10 ill and 90 well"),
+            (lambda y: len(y) / (2 * y.sum()), "keep the weight 1"),  # F18
+            (lambda y: 2.0, "the ill only"),  # F17
+            (lambda y: [1.0, 9.0], "list"),
+        ],
+    ),
+    "imbalance-4": Answers(
+        [by_odds, by_bayes],
+        [
+            (lambda s, old, new: s * new / old, "not right"),
+            (lambda s, old, new: s / (1 - s), "no probability"),
+            (lambda s, old, new: s, "not right"),
+            (lambda s, old, new: by_odds(s, new, old), "not right"),
+            (lambda s, old, new: np.clip(s + new - old, 0, 1), "not right"),
+            (lambda s, old, new: by_odds(s, old, new).mean(), "one probability a score"),
         ],
     ),
 }
