@@ -379,7 +379,8 @@ def test_a_failing_step_does_not_hide_the_ones_after_it(capfd):
 
 def test_make_test_covers_all_that_a_change_may_break(monkeypatch, tmp_path):
     (tmp_path / "chapters").mkdir()
-    for name in ("b.ipynb", "a.ipynb"):
+    (tmp_path / "chapters" / "exercises").mkdir()
+    for name in ("b.ipynb", "a.ipynb", "exercises/a.ipynb"):
         (tmp_path / "chapters" / name).touch()
     monkeypatch.setattr(build, "ROOT", tmp_path)
     steps = build.test_steps(3)
@@ -387,10 +388,10 @@ def test_make_test_covers_all_that_a_change_may_break(monkeypatch, tmp_path):
     for wanted in ("ruff check", "ruff format --check", "mypy", "twins.py --check"):
         assert any(wanted in line for line in lines), wanted
     unit, notebooks = (line for line in lines if line.startswith("-m pytest"))
-    assert unit.endswith("--doctest-modules medclf_lite book/_ext tests")
+    assert unit.endswith("--doctest-modules medclf_lite book/_ext book/exercise_pages.py tests")
     assert "-n 3 --dist loadfile" in notebooks  # else a notebook's cells go to several workers
     assert "--nbval-lax --nbval-current-env" in notebooks
-    assert notebooks.endswith("chapters/a.ipynb chapters/b.ipynb")
+    assert notebooks.endswith("chapters/a.ipynb chapters/b.ipynb chapters/exercises/a.ipynb")
     assert steps[-1] == build.build_step("book")
     assert {step.profile for step in steps[:-1]} == {"tiny"}
 

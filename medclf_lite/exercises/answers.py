@@ -113,7 +113,7 @@ def entries(answer: Any, what: str) -> list[Any]:  # noqa: ANN401
     NotYetError
         If it is none of these, or has more entries than any right answer.
     """
-    kinds = ("list", "tuple", "set", "frozenset", "ndarray", "Series", "Index", "dict_keys")
+    kinds = ("list", "tuple", "set", "frozenset", "ndarray", "Series", "Index", "Tensor")
     if type(answer).__name__ not in kinds or getattr(answer, "ndim", 1) != 1:
         raise NotYetError(f"The exercise asks for {what}; this is {described(answer)}.")
     if len(answer) > MOST:

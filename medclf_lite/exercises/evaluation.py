@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medclf_lite.exercises.answers import a_line, a_number, near, tried
+from medclf_lite.exercises.answers import a_line, a_number, entries, near, tried
 from medclf_lite.exercises.feedback import NotYetError
 from medclf_lite.exercises.registry import exercise
 from medclf_lite.resampling import auc_with_interval
@@ -61,8 +61,8 @@ def _many_images() -> tuple[pd.DataFrame, tuple[float, float], tuple[float, floa
 def interval_by_patient(answer: Any) -> str:  # noqa: ANN401
     """Repair ``interval(table, seed)``, which draws images: (low, high) of the ROC-AUC, 95 %."""
     table, by_patient, by_image = _many_images()
-    found = tried(answer, table, 0)
-    if not isinstance(found, tuple | list | np.ndarray) or np.shape(found) != (2,):
+    found = entries(tried(answer, table, 0), "two numbers, the lower and the upper end")
+    if len(found) != 2:
         raise NotYetError("Return two numbers: the lower and the upper end.")
     low, high = (a_number(x, 0, 1, "an end of the interval") for x in found)
     if low >= high:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from medclf_lite.exercises.answers import MOST, a_line, a_number, described, near, tried
+from medclf_lite.exercises.answers import a_line, a_number, entries, near, tried
 from medclf_lite.exercises.feedback import NotYetError
 from medclf_lite.exercises.registry import exercise
 from medclf_lite.metrics import shift_prevalence
@@ -63,10 +63,10 @@ def prevalence_put_back(answer: Any) -> str:  # noqa: ANN401
     """Build ``put_back(scores, old, new)``: probabilities for another prevalence."""
     scores = np.linspace(0.02, 0.98, 25)
     for old, new in ((0.5, 0.1), (0.5, 0.5), (0.2, 0.6), (0.74, 0.05)):
-        found = tried(answer, scores, old, new)
-        if not hasattr(found, "__len__") or np.shape(found[:MOST]) != scores.shape:
-            raise NotYetError(f"Return one probability a score; this is {described(found)}.")
-        values = np.asarray(found, dtype=np.float64)
+        found = entries(tried(answer, scores, old, new), "one probability a score")
+        if len(found) != len(scores):
+            raise NotYetError(f"Return one probability a score: {len(scores)}, not {len(found)}.")
+        values = np.array([a_number(x, -np.inf, np.inf, "a probability") for x in found])
         if not ((values >= 0) & (values <= 1)).all():
             raise NotYetError("Some of what you return is no probability.",
                               "Multiply the odds, then go back to probabilities.")  # fmt: skip
