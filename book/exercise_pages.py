@@ -15,12 +15,13 @@ FOLDER = "chapters/exercises/"
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 REGION = re.compile(rf"^([ \t]*){BEGIN}\n(?:.*\n)*?\1{END}(?:\n|$)", re.MULTILINE)
 CELL = re.compile(r"```\{code-cell\} ipython3\n:tags: \[solution\]\n\n(?P<code>(?:.*\n)*?)```\n")
+CHECK = re.compile(r"```\{code-cell\} ipython3\n(?P<code>check\(.*\n)```\n")
 FOLDED = """```{{code-cell}} ipython3
 ---
 tags: [{tag}]
 mystnb:
-  code_prompt_show: "Show the solution"
-  code_prompt_hide: "Hide the solution"
+  code_prompt_show: "Show {what}"
+  code_prompt_hide: "Hide {what}"
 ---
 {code}```
 """
@@ -55,16 +56,21 @@ def solved(code: str) -> str:
 def page(text: str, solutions: bool = True) -> str:
     """Turn a source into the text of its page: the stub, then the solution, folded or left out.
 
-    The solution is executed in either case, so that the check below it has its say.
+    The solution is executed in either case. What the check below it says gives the answer away, so
+    it is folded or left out as well.
     """
 
     def both(found: re.Match[str]) -> str:
         tag = "hide-input" if solutions else "remove-cell"
         code = solved(found["code"])
         shown = f"```python\n{stub(found['code'])}\n```\n\n"
-        return shown + FOLDED.format(tag=tag, code=code)
+        return shown + FOLDED.format(tag=tag, what="the solution", code=code)
 
-    return CELL.sub(both, text)
+    def check(found: re.Match[str]) -> str:
+        tag = "hide-output" if solutions else "remove-output"
+        return FOLDED.format(tag=tag, what="what the check says to it", code=found["code"])
+
+    return CHECK.sub(check, CELL.sub(both, text))
 
 
 def rewrite(app: Any, docname: str, source: list[str]) -> None:

@@ -139,6 +139,9 @@ SOLUTION = """
 ```{code-cell} ipython3
 :tags: [solution]
 
+def check(f):
+    return f"the check says {f(21)}"
+
 def double(x):
     ### BEGIN SOLUTION
     return x + x
@@ -146,7 +149,11 @@ def double(x):
 ```
 
 ```{code-cell} ipython3
-print("the check says", double(21))
+print("it gives", double(21))
+```
+
+```{code-cell} ipython3
+check(double)
 ```
 """
 
@@ -165,7 +172,8 @@ def test_solutions_are_folded_and_one_switch_leaves_them_out(course, monkeypatch
         assert ("x + x" in text) == solved
         assert ("Show the solution" in text) == solved
         assert "NotImplementedError" in text
-        assert "the check says 42" in text
+        assert "it gives 42" in text, "it is executed in either case"
+        assert ("the check says 42" in text) == solved, "which would give the answer away"
 
 
 MEET = """import time

@@ -78,6 +78,7 @@ def test_a_page_folds_every_solution_or_leaves_it_out(path: Path) -> None:
     for solutions, tag in ((True, "tags: [hide-input]\nmystnb"), (False, "tags: [remove-cell]")):
         made = page(text, solutions)
         assert made.count(tag) == n
+        assert made.count("tags: [hide-output]" if solutions else "tags: [remove-output]") == n
         assert BEGIN not in made
         assert END not in made
         assert "[solution]" not in made
