@@ -83,4 +83,6 @@ def setup(app: Any) -> dict[str, Any]:
     """Register with Sphinx; "env", so that pages are read again when the switch is turned."""
     app.add_config_value("course_solutions", os.environ.get("MEDCLF_SOLUTIONS") != "no", "env")
     app.connect("source-read", rewrite)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    # A new env_version has pages read again that an older version of `page` has written.
+    return {"version": "1", "env_version": 2, "parallel_read_safe": True,
+            "parallel_write_safe": True}  # fmt: skip
