@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import random
+import re
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score, roc_curve
-from sklearn.model_selection import StratifiedShuffleSplit, train_test_split
+import torch
+from PIL import Image
+from sklearn.feature_selection import SelectKBest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import cohen_kappa_score, confusion_matrix, roc_auc_score, roc_curve
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    StratifiedGroupKFold,
+    StratifiedShuffleSplit,
+    cross_val_score,
+    train_test_split,
+)
+from sklearn.pipeline import make_pipeline
 
 
 class Answers(NamedTuple):
@@ -220,6 +237,172 @@ def by_bayes(scores: np.ndarray, old: float, new: float) -> list[float]:
     return [s / old * new / (s / old * new + (1 - s) / (1 - old) * (1 - new)) for s in scores]
 
 
+# --- start and loading ----------------------------------------------------------------------
+
+
+def seeded_for_all(seed: int, n: int) -> Any:
+    np.random.seed(seed)  # noqa: NPY002
+    return np.random.rand(n)  # noqa: NPY002
+
+
+_EVERYBODYS = np.random.default_rng(0)
+SUFFIXES = (".jpeg", ".jpg", ".png", ".dcm")
+
+
+def walked(folder: Path) -> list[str]:
+    found = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]  # noqa: PTH118
+    return sorted(path for path in found if path.lower().endswith(SUFFIXES))
+
+
+def as_the_tutorial_lists(folder: Path) -> list[str]:
+    """F12: folders by name, suffixes by case, no folder within a folder."""
+    return sorted(
+        str(path) for kind in ("NORMAL", "PNEUMONIA") for path in (folder / kind).iterdir()
+        if path.name.endswith((".jpeg", ".jpg", ".png"))
+    )  # fmt: skip
+
+
+# --- preprocessing --------------------------------------------------------------------------
+
+
+def letterboxed(image: np.ndarray) -> Any:
+    scale = 64 / max(image.shape)
+    size = tuple(round(n * scale) for n in image.shape)
+    small = np.asarray(Image.fromarray(image).resize(size[::-1]))
+    high, wide = 64 - size[0], 64 - size[1]
+    return np.pad(small, ((high // 2, high - high // 2), (wide // 2, wide - wide // 2)))
+
+
+def cropped(image: np.ndarray) -> Any:
+    n = min(image.shape)
+    top, left = ((m - n) // 2 for m in image.shape)
+    return np.asarray(Image.fromarray(image[top : top + n, left : left + n]).resize((64, 64)))
+
+
+def half_as_large(image: np.ndarray) -> Any:
+    small = letterboxed(image)[::2, ::2]
+    return np.pad(small, 16)
+
+
+def by_pairs(values: np.ndarray, labels: np.ndarray) -> float:
+    pairs = values[labels == 1][:, None] - values[labels == 0]
+    auc = (pairs > 0).mean() + 0.5 * (pairs == 0).mean()
+    return float(0.5 + abs(auc - 0.5))
+
+
+def without_ties(values: np.ndarray, labels: np.ndarray) -> float:
+    auc = (values[labels == 1][:, None] > values[labels == 0]).mean()
+    return float(max(auc, 1 - auc))
+
+
+# --- calibration and cross-validation -------------------------------------------------------
+
+
+def benefit(labels: np.ndarray, scores: np.ndarray, t: float) -> float:
+    (_, false), (_, found) = confusion_matrix(labels, scores >= t, labels=[0, 1])
+    return (found - false * t / (1 - t)) / len(labels)
+
+
+def counted(labels: np.ndarray, scores: np.ndarray, t: float) -> float:
+    worth = [1 if y else -t / (1 - t) for y, s in zip(labels, scores, strict=True) if s >= t]
+    return sum(worth) / len(labels)
+
+
+def in_folds(features: Any, labels: Any, patients: Any, folds: Any = None, inside: bool = True,
+             score: str = "roc_auc") -> float:  # fmt: skip
+    model = make_pipeline(SelectKBest(k=20), LogisticRegression(max_iter=1000))
+    if not inside:
+        features = SelectKBest(k=20).fit_transform(features, labels)
+        model = LogisticRegression(max_iter=1000)
+    folds = folds or GroupKFold(5, shuffle=True, random_state=1)
+    found = cross_val_score(model, features, labels, groups=patients, cv=folds, scoring=score)
+    return float(np.nanmean(found))
+
+
+def loop_of_folds(features: Any, labels: Any, patients: Any) -> float:
+    folds = StratifiedGroupKFold(5, shuffle=True, random_state=3)
+    found = []
+    for train, test in folds.split(features, labels, patients):
+        x, y = features[train], labels[train]
+        gap = np.abs(x[y == 1].mean(axis=0) - x[y == 0].mean(axis=0)) / x.std(axis=0)
+        best = np.argsort(gap)[-20:]
+        model = LogisticRegression(max_iter=1000).fit(x[:, best], y)
+        found.append(roc_auc_score(labels[test], model.decision_function(features[test][:, best])))
+    return float(np.mean(found))
+
+
+# --- beyond ---------------------------------------------------------------------------------
+
+
+def site_by_site(table: pd.DataFrame) -> Any:
+    told = {}
+    for site in table["site"].unique():
+        part = table[table["site"] == site]
+        if 0 < part["label"].sum() < len(part):
+            told[site] = roc_auc_score(part["label"], part["score"])
+    return pd.Series(told)
+
+
+def one_for_all(table: pd.DataFrame) -> Any:
+    """F39: the figure over all sites hides each of them."""
+    return dict.fromkeys("AB", roc_auc_score(table["label"], table["score"]))
+
+
+def with_undefined(table: pd.DataFrame) -> Any:
+    return {**site_by_site(table), "C": float("nan")}
+
+
+def map_by_map(maps: np.ndarray, masks: np.ndarray) -> float:
+    hits = 0
+    for heat, mask in zip(maps, masks, strict=True):
+        hits += bool(mask[heat == heat.max()].all())
+    return hits / len(maps)
+
+
+def unravelled(maps: np.ndarray, masks: np.ndarray) -> Any:
+    where = [np.unravel_index(m.argmax(), m.shape) for m in maps]
+    return np.mean([mask[at] for mask, at in zip(masks, where, strict=True)])
+
+
+def as_if_square(maps: np.ndarray, masks: np.ndarray) -> Any:
+    side = maps.shape[1]
+    where = [divmod(int(m.argmax()), side) for m in maps]
+    return np.mean([mask[y % side, x] for mask, (y, x) in zip(masks, where, strict=True)])
+
+
+def energy(maps: np.ndarray, masks: np.ndarray) -> float:
+    heat = np.clip(maps, 0, None)
+    return float((heat * masks).sum() / heat.sum())
+
+
+def kappa_by_table(first: np.ndarray, second: np.ndarray) -> float:
+    table = pd.crosstab(first, second).reindex(index=[0, 1], columns=[0, 1], fill_value=0) / len(
+        first
+    )
+    chance = (table.sum(axis=0) * table.sum(axis=1)).sum()
+    return float((np.trace(table) - chance) / (1 - chance))
+
+
+def coin_kappa(first: np.ndarray, second: np.ndarray) -> float:
+    return float(2 * np.mean(first == second) - 1)
+
+
+def without_the_count(name: str) -> str:
+    parts = name.removesuffix(".jpeg").split("_")
+    if parts[0].startswith("person"):
+        return "_".join(parts[:2])
+    return parts[0][: parts[0].index("IM-") + 7]
+
+
+def by_regex(name: str) -> str:
+    return re.findall(r"^(person\d+_[a-z]+|(?:NORMAL2-)?IM-\d{4})", name)[0]
+
+
+def before_the_mark(name: str) -> str:
+    """F02."""
+    return name.split("_")[0] if "_" in name else name.split(".")[0]
+
+
 ANSWERS: dict[str, Answers] = {
     "splits-1": Answers(
         [0.99, np.float32(0.992), 1],
@@ -337,5 +520,158 @@ ANSWERS: dict[str, Answers] = {
             (lambda s, old, new: np.clip(s + new - old, 0, 1), "not right"),
             (lambda s, old, new: by_odds(s, old, new).mean(), "one probability a score"),
         ],
+    ),
+    "start-1": Answers(
+        [3, "line 3"], [(6, "Which line needs it"), (1, "what it needs"), (2, "line 1")]
+    ),
+    "start-2": Answers(
+        [
+            lambda seed, n: np.random.default_rng(seed).random(n),
+            lambda seed, n: [g.random() for g in [random.Random(seed)] for _ in range(n)],
+            lambda seed, n: torch.rand(n, generator=torch.Generator().manual_seed(seed)),
+        ],
+        [
+            (seeded_for_all, "all code shares"),
+            (lambda seed, n: _EVERYBODYS.random(n), "same seed"),
+            (lambda seed, n: np.random.default_rng(42).random(n), "seed used"),
+            (lambda seed, n: np.full(n, seed / 10), "the same"),
+            (lambda seed, n: random.Random(seed).random(), "a list"),
+        ],
+    ),
+    "loading-1": Answers(
+        [
+            walked,
+            lambda folder: sorted(
+                x for x in Path(folder).glob("**/*") if x.suffix.lower() in SUFFIXES
+            ),
+        ],
+        [
+            (as_the_tutorial_lists, "letter by letter"),
+            (lambda folder: sorted(folder.rglob("*.jpeg")), "letter by letter"),
+            (lambda folder: sorted(x for x in folder.rglob("*") if x.is_file()), "no image"),
+            (lambda folder: walked(folder)[::-1], "not sorted"),
+            (lambda folder: len(walked(folder)), "int"),
+        ],
+    ),
+    "loading-2": Answers(
+        [1, 1.0, np.float64(0.99)],
+        [(0.5, "what the loader yields"), (0.1, "Which 100"), (100, "percentage")],
+    ),
+    "eda-1": Answers(
+        [
+            letterboxed,
+            lambda image: Image.fromarray(letterboxed(image)),
+            lambda image: torch.from_numpy(letterboxed(image)),
+        ],
+        [
+            (lambda image: np.asarray(Image.fromarray(image).resize((64, 64))), "squashed"),  # F09
+            (cropped, "not shown whole"),
+            (half_as_large, "smaller than"),
+            (lambda image: image, "64 by 64"),
+            (lambda image: np.stack([letterboxed(image)] * 3), "grey image"),
+        ],
+    ),
+    "eda-2": Answers(
+        [by_pairs, lambda v, y: max(roc_auc_score(y, v), roc_auc_score(y, -v))],
+        [
+            (lambda v, y: roc_auc_score(y, v), "other way round"),
+            (without_ties, "equal values"),
+            (lambda v, y: abs(np.corrcoef(v, y)[0, 1]), "from .5"),
+        ],
+    ),
+    "transfer-1": Answers(
+        [4, "Line 4"], [(2, "not a weight"), (6, "allowed"), (5, "optimizer"), (1, "should")]
+    ),
+    "transfer-2": Answers(
+        [513, 513.0, np.int64(513)],
+        [(512, "too low"), (1026, "too high"), (11_000_000, "too high"), (2, "too low")],
+    ),
+    "calibration-1": Answers(
+        [benefit, counted],
+        [
+            (
+                lambda y, s, t: np.mean((s >= t) & (y == 1)) - np.mean((s >= t) & (y == 0)),
+                "one ninth",
+            ),
+            (
+                lambda y, s, t: np.mean((s >= t) & (y == 1)) - np.mean((s >= t) & (y == 0)) * t,
+                "one ninth",
+            ),
+            (lambda y, s, t: benefit(y, s, t + 1e-12), "equal to the threshold"),
+            (lambda y, s, t: benefit(y, s, t) * len(y), "from -100"),
+        ],
+    ),
+    "calibration-2": Answers(
+        [0.75, np.float32(0.76)],
+        [(0.45, "too low"), (0.9, "more cautious"), (0.988, "too high"), (75, "percentage")],
+    ),
+    "crossval-1": Answers(
+        [in_folds, loop_of_folds],
+        [
+            (partial(in_folds, inside=False), "coin"),
+            (
+                partial(in_folds, folds=KFold(5, shuffle=True, random_state=0)),
+                "equal images",
+            ),  # F27
+            (lambda x, y, patients: 0.5, "five features"),
+            (lambda x, y, patients: [0.5] * 5, "list"),
+        ],
+    ),
+    "crossval-2": Answers(
+        [1.6, 1.5, np.float64(1.64)],
+        [(0, "one fold each"), (1, "too low"), (3, "too high"), (5, "other four")],
+    ),
+    "shortcuts-1": Answers(
+        [0.3, 0.29, np.float64(0.31)],
+        [(0.5, "more often"), (0.9, "too high"), (0.7, "too high"), (0.1, "one half")],
+    ),
+    "shortcuts-2": Answers(
+        [site_by_site, lambda t: dict(site_by_site(t))],
+        [
+            (one_for_all, "over all sites"),
+            (with_undefined, "no ill"),
+            (lambda t: float(site_by_site(t).mean()), "float"),
+            (lambda t: {"A": site_by_site(t)["A"]}, "A and B"),
+        ],
+    ),
+    "inside-1": Answers(
+        [map_by_map, unravelled],
+        [
+            (as_if_square, "square"),
+            (energy, "one maximum"),
+            (
+                lambda maps, masks: np.mean(
+                    [(m[k] > 0.5).any() for m, k in zip(maps, masks, strict=True)]
+                ),
+                "negative",
+            ),
+        ],
+    ),
+    "labels-1": Answers(
+        [kappa_by_table, cohen_kappa_score],
+        [
+            (lambda a, b: np.mean(a == b), "throw coins"),
+            (coin_kappa, "of their own"),
+            (lambda a, b: np.corrcoef(a, b)[0, 1], "you say"),
+            (lambda a, b: 90.0, "from -1"),
+        ],
+    ),
+    "capstone-1": Answers([5, "line 5"], [(4, "one use"), (3, "as well"), (2, "choose among")]),
+    "trial-1": Answers(
+        [without_the_count, by_regex],
+        [
+            (before_the_mark, "two persons"),
+            (lambda name: name, "two IDs"),
+            (
+                lambda name: name.removeprefix("NORMAL2-").rsplit("_", 1)[0].rsplit("-", 1)[0],
+                "person",
+            ),
+            (lambda name: int(re.findall(r"\d+", name)[0]), "not a text"),
+            (lambda name: by_regex(name).removeprefix("NORMAL2-"), "two persons"),
+        ],
+    ),
+    "gallery-1": Answers(
+        [0.89, 0.9, np.float64(0.893)],
+        [(0.8, "too low"), (0.85, "typical one"), (0.99, "not more"), (89, "percentage")],
     ),
 }

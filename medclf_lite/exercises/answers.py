@@ -44,7 +44,7 @@ def a_number(answer: Any, low: float, high: float, what: str = "a number") -> fl
     if not low <= value <= high:
         raise NotYetError(
             f"The exercise asks for {what} from {low:g} to {high:g}; this is {value:g}.",
-            "A share is a number from 0 to 1, not a percentage." if high == 1 else "",
+            "A share is a number from 0 to 1, not a percentage." if (low, high) == (0, 1) else "",
         )
     return value
 
