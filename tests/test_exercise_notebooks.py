@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import inspect
 import re
 from pathlib import Path
@@ -53,6 +54,19 @@ def test_the_solutions_pass_and_the_stubs_are_open(path: Path) -> None:
             if isinstance(node, ast.FunctionDef):
                 both = (inspect.signature(names[node.name]) for names in (stubs, solutions))
                 assert len(set(both)) == 1
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=NAMES)
+def test_what_a_function_should_give_is_shown_and_true(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    shown = re.findall(r"^```pycon\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    functions = [e for e in known_exercises(path.stem) if e.kind in ("repair", "build")]
+    assert len(shown) == len(functions)
+    names, _ = run(path, solved)
+    for block in shown:
+        example = doctest.DocTestParser().get_doctest(block, names, path.stem, None, None)
+        told: list[str] = []
+        assert not doctest.DocTestRunner().run(example, out=told.append).failed, "".join(told)
 
 
 def test_every_exercise_has_its_place_and_its_kind_is_said() -> None:
