@@ -6,6 +6,7 @@ import os
 import random
 import re
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +33,9 @@ class Answers(NamedTuple):
 
     right: list[Any]
     wrong: list[tuple[Any, str]]
+
+
+_EVERYBODYS = np.random.default_rng(0)
 
 
 # --- splits ---------------------------------------------------------------------------------
@@ -75,6 +79,24 @@ def by_first_label(patients: list[str], labels: list[int], seed: int) -> Any:
 def by_image(patients: list[str], labels: list[int], seed: int) -> Any:
     train, test = train_test_split(patients, test_size=0.2, random_state=seed, stratify=labels)
     return sorted(set(train)), sorted(set(test))
+
+
+def by_last_label(patients: list[str], labels: list[int], seed: int) -> Any:
+    last = dict(zip(patients, labels, strict=True))
+    names = sorted(last)
+    return train_test_split(
+        names, test_size=0.2, random_state=seed, stratify=[last[n] for n in names]
+    )
+
+
+def once_per_image(patients: list[str], labels: list[int], seed: int) -> Any:
+    train, test = by_table(patients, labels, seed)
+    return [p for p in patients if p in train], [p for p in patients if p in test]
+
+
+def without_state(patients: list[str], labels: list[int], seed: int) -> Any:
+    ill = pd.Series(labels).groupby(patients).max()
+    return train_test_split(list(ill.index), test_size=0.2, stratify=ill)
 
 
 def without_seed(patients: list[str], labels: list[int], seed: int) -> Any:
@@ -134,6 +156,21 @@ def drawn_images(table: pd.DataFrame, seed: int) -> Any:
     return tuple(np.percentile(found, [2.5, 97.5]))
 
 
+def drawn_once(table: pd.DataFrame, seed: int) -> Any:
+    """A patient drawn twice counts once, so the interval is too narrow."""
+    rng = np.random.default_rng(seed)
+    names, found = table["patient_id"].unique(), []
+    for _ in range(300):
+        part = table[table["patient_id"].isin(rng.choice(names, len(names)))]
+        found.append(roc_auc_score(part["label"], part["score"]))
+    return tuple(np.percentile(found, [2.5, 97.5]))
+
+
+def mean_of_each(table: pd.DataFrame, seed: int) -> Any:
+    means = table.groupby("patient_id", as_index=False).mean()
+    return drawn_patients(means, seed)
+
+
 def by_sorting(labels: np.ndarray, scores: np.ndarray, least: float) -> float:
     ill = np.sort(scores[labels == 1])
     return float(ill[int(np.floor(len(ill) * (1 - least) + 1e-9))])
@@ -147,8 +184,8 @@ def by_curve(labels: np.ndarray, scores: np.ndarray, least: float) -> float:
 # --- training -------------------------------------------------------------------------------
 
 
-def counting(losses: list[float], patience: int) -> int:
-    best, last = np.inf, 0
+def counting(losses: list[float], patience: int, best: float = np.inf) -> int:
+    last = 0
     for epoch, loss in enumerate(losses, 1):
         if loss < best:
             best, last = loss, epoch
@@ -207,6 +244,18 @@ def frozen_one_by_one(model: Any) -> Any:
     return model
 
 
+def without_momentum(model: Any) -> Any:
+    for part in model.train().backbone.requires_grad_(False).modules():
+        if isinstance(part, torch.nn.BatchNorm1d):
+            part.momentum = 0.0
+    return model
+
+
+def without_dropout(model: Any) -> Any:
+    frozen(model).head[0].p = 0.0
+    return model
+
+
 def without_statistics(model: Any) -> Any:
     """F16: weights are held, running means are not."""
     for weight in model.backbone.parameters():
@@ -245,7 +294,6 @@ def seeded_for_all(seed: int, n: int) -> Any:
     return np.random.rand(n)  # noqa: NPY002
 
 
-_EVERYBODYS = np.random.default_rng(0)
 SUFFIXES = (".jpeg", ".jpg", ".png", ".dcm")
 
 
@@ -279,6 +327,16 @@ def cropped(image: np.ndarray) -> Any:
     return np.asarray(Image.fromarray(image[top : top + n, left : left + n]).resize((64, 64)))
 
 
+def at_the_top(image: np.ndarray) -> Any:
+    rows = np.flatnonzero((found := letterboxed(image)).any(axis=1))
+    columns = np.flatnonzero(found.any(axis=0))
+    return np.roll(found, (-rows[0], -columns[0]), axis=(0, 1))
+
+
+def on_white(image: np.ndarray) -> Any:
+    return np.where((found := letterboxed(image)) == 0, 255, found)
+
+
 def half_as_large(image: np.ndarray) -> Any:
     small = letterboxed(image)[::2, ::2]
     return np.pad(small, 16)
@@ -288,6 +346,11 @@ def by_pairs(values: np.ndarray, labels: np.ndarray) -> float:
     pairs = values[labels == 1][:, None] - values[labels == 0]
     auc = (pairs > 0).mean() + 0.5 * (pairs == 0).mean()
     return float(0.5 + abs(auc - 0.5))
+
+
+def by_means(values: np.ndarray, labels: np.ndarray) -> Any:
+    up = values[labels == 1].mean() > values[labels == 0].mean()
+    return roc_auc_score(labels, values if up else -values)
 
 
 def without_ties(values: np.ndarray, labels: np.ndarray) -> float:
@@ -370,6 +433,11 @@ def as_if_square(maps: np.ndarray, masks: np.ndarray) -> Any:
     return np.mean([mask[y % side, x] for mask, (y, x) in zip(masks, where, strict=True)])
 
 
+def by_box(maps: np.ndarray, masks: np.ndarray) -> Any:
+    boxes = masks.any(axis=1, keepdims=True) & masks.any(axis=2, keepdims=True)
+    return unravelled(maps, boxes)
+
+
 def energy(maps: np.ndarray, masks: np.ndarray) -> float:
     heat = np.clip(maps, 0, None)
     return float((heat * masks).sum() / heat.sum())
@@ -406,13 +474,13 @@ def before_the_mark(name: str) -> str:
 ANSWERS: dict[str, Answers] = {
     "splits-1": Answers(
         [0.99, np.float32(0.992), 1],
-        [(0.2, "too low"), (0.8, "too low"), (0.04, "too low"), (80, "not a percentage")],
+        [(0.2, "too low"), (0.8, "too low"), (0.04, "too low"), (80, "a percentage, odds")],
     ),
     "splits-2": Answers(
         [4, "line 4", np.int64(4)],
         [
             (3, "as it should be"),
-            (5, "what line 4 gave"),
+            (5, "chosen already"),
             ("2", "file name"),
             ("the set", "number"),
         ],
@@ -425,7 +493,10 @@ ANSWERS: dict[str, Answers] = {
             (by_image, "both sides"),
             (without_seed, "seed used"),
             (without_labels, "share of ill"),
-            (rows_of, "no side"),
+            (rows_of, "neither side"),
+            (by_last_label, "different labels"),
+            (once_per_image, "more than once"),
+            (without_state, "Two calls"),
         ],
     ),
     "splits-4": Answers(
@@ -435,6 +506,7 @@ ANSWERS: dict[str, Answers] = {
             lambda a, b: b.loc[
                 b["patient_id"].isin(a["patient_id"]), "patient_id"
             ].drop_duplicates(),
+            lambda a, b: b.loc[b["patient_id"].isin(a["patient_id"]), "patient_id"].unique(),
         ],
         [
             (lambda a, b: set(a["image_id"]) & set(b["image_id"]), "you name 0"),
@@ -445,8 +517,8 @@ ANSWERS: dict[str, Answers] = {
         ],
     ),
     "evaluation-1": Answers(
-        [0.0833, 1 / 12, np.float64(0.09)],
-        [(0.9, "too high"), (0.5, "too high"), (0.01, "too low"), (8.3, "not a percentage")],
+        [0.0833, 1 / 12, np.float64(0.085)],
+        [(0.9, "too high"), (0.5, "too high"), (0.01, "too low"), (8.3, "a percentage, odds")],
     ),
     "evaluation-2": Answers(
         [5, "Line 5", 5.0],
@@ -459,15 +531,19 @@ ANSWERS: dict[str, Answers] = {
             (lambda t, seed: drawn_patients(t, seed, (16, 84)), "by patient"),
             (lambda t, seed: roc_auc_score(t["label"], t["score"]), "two numbers"),
             (lambda t, seed: drawn_patients(t, seed)[::-1], "below"),
+            (drawn_once, "counted twice"),
+            (mean_of_each, "not that of"),
+            (lambda t, seed: drawn_patients(t, int(_EVERYBODYS.integers(99))), "seed used"),
         ],
     ),
     "evaluation-4": Answers(
         [by_sorting, by_curve],
         [
             (lambda y, s, least: 0.0, "false alarms"),
-            (lambda y, s, least: 0.5, "reaches"),
-            (lambda y, s, least: float(np.quantile(s, 1 - least)), ""),
-            (lambda y, s, least: float(np.quantile(s[y == 0], least)), "reaches"),
+            (lambda y, s, least: 0.7, "reaches"),
+            (lambda y, s, least: np.quantile(s, 1 - least), ""),
+            (lambda y, s, least: np.quantile(s[y == 1], 1 - least, method="lower"), "every score"),
+            (lambda y, s, least: np.sort(s[y == 1])[::-1][int(least * y.sum()) - 1], "reaches"),
         ],
     ),
     "training-1": Answers(
@@ -482,13 +558,19 @@ ANSWERS: dict[str, Answers] = {
         [
             (as_in_the_tutorial, "NaN"),
             (never_anew, "wrong number"),
+            (lambda losses, patience: counting(losses, patience, best=1.0), "above 1"),
+            (
+                lambda losses, patience: counting([*takewhile(lambda x: x == x, losses), 9, 9], 2),
+                "",
+            ),
             (lambda losses, patience: len(losses), "wrong number"),
             (lambda losses, patience: int(np.nanargmin(losses)) + patience, ""),
         ],
     ),
     "training-4": Answers(
-        [frozen, frozen_one_by_one],
+        [frozen, frozen_one_by_one, without_momentum],
         [
+            (without_dropout, "dropout is off"),
             (without_statistics, "drift"),
             (mode_alone, "Weights of the backbone"),
             (all_eval, "dropout is off"),
@@ -498,7 +580,7 @@ ANSWERS: dict[str, Answers] = {
     ),
     "imbalance-1": Answers(
         [0.5, np.float32(0.48)],
-        [(0.9, "the odds"), (0.1, "too low"), (0.19, "too low"), (50, "not a percentage")],
+        [(0.9, "the odds"), (0.1, "too low"), (0.19, "too low"), (50, "a percentage, odds")],
     ),
     "imbalance-2": Answers([3, "line 3"], [(4, "By which"), (2, "copied yet"), (5, "after")]),
     "imbalance-3": Answers(
@@ -518,7 +600,7 @@ ANSWERS: dict[str, Answers] = {
             (lambda s, old, new: s, "not right"),
             (lambda s, old, new: by_odds(s, new, old), "not right"),
             (lambda s, old, new: np.clip(s + new - old, 0, 1), "not right"),
-            (lambda s, old, new: by_odds(s, old, new).mean(), "one probability a score"),
+            (lambda s, old, new: by_odds(s, old, new).mean(), "one probability per score"),
         ],
     ),
     "start-1": Answers(
@@ -542,11 +624,15 @@ ANSWERS: dict[str, Answers] = {
         [
             walked,
             lambda folder: sorted(
-                x for x in Path(folder).glob("**/*") if x.suffix.lower() in SUFFIXES
+                x for x in folder.glob("**/*") if x.is_file() and x.suffix.lower() in SUFFIXES
             ),
         ],
         [
             (as_the_tutorial_lists, "letter by letter"),
+            (lambda f: sorted(x for x in f.rglob("*") if ".png" in x.name.lower()), "missing"),
+            (lambda f: sorted(x for x in f.rglob("*") if x.suffix.lower() in SUFFIXES), "a file"),
+            (lambda f: [Path(x).name for x in walked(f)], "whole paths"),
+            (lambda f: sorted(x for x in f.glob("*/*") if x.is_file()), "within a folder"),
             (lambda folder: sorted(folder.rglob("*.jpeg")), "letter by letter"),
             (lambda folder: sorted(x for x in folder.rglob("*") if x.is_file()), "no image"),
             (lambda folder: walked(folder)[::-1], "not sorted"),
@@ -555,7 +641,7 @@ ANSWERS: dict[str, Answers] = {
     ),
     "loading-2": Answers(
         [1, 1.0, np.float64(0.99)],
-        [(0.5, "what the loader yields"), (0.1, "Which 100"), (100, "percentage")],
+        [(0.5, "what the loader yields"), (0.1, "Which labels"), (100, "a percentage, odds")],
     ),
     "eda-1": Answers(
         [
@@ -567,6 +653,10 @@ ANSWERS: dict[str, Answers] = {
             (lambda image: np.asarray(Image.fromarray(image).resize((64, 64))), "squashed"),  # F09
             (cropped, "not shown whole"),
             (half_as_large, "smaller than"),
+            (at_the_top, "in the middle"),
+            (on_white, "not black"),
+            (lambda image: letterboxed(image)[:, ::-1], "turned over"),
+            (lambda image: letterboxed(image) / 255, "grey values"),
             (lambda image: image, "64 by 64"),
             (lambda image: np.stack([letterboxed(image)] * 3), "grey image"),
         ],
@@ -576,11 +666,12 @@ ANSWERS: dict[str, Answers] = {
         [
             (lambda v, y: roc_auc_score(y, v), "other way round"),
             (without_ties, "equal values"),
+            (by_means, "does not turn the pairs"),
             (lambda v, y: abs(np.corrcoef(v, y)[0, 1]), "from .5"),
         ],
     ),
     "transfer-1": Answers(
-        [4, "Line 4"], [(2, "not a weight"), (6, "allowed"), (5, "optimizer"), (1, "should")]
+        [4, "Line 4"], [(2, "anything else"), (6, "allowed"), (5, "optimizer"), (1, "should")]
     ),
     "transfer-2": Answers(
         [513, 513.0, np.int64(513)],
@@ -598,17 +689,23 @@ ANSWERS: dict[str, Answers] = {
                 "one ninth",
             ),
             (lambda y, s, t: benefit(y, s, t + 1e-12), "equal to the threshold"),
-            (lambda y, s, t: benefit(y, s, t) * len(y), "from -100"),
+            (lambda y, s, t: benefit(y, s, t) * len(y), "number of people"),
         ],
     ),
     "calibration-2": Answers(
         [0.75, np.float32(0.76)],
-        [(0.45, "too low"), (0.9, "more cautious"), (0.988, "too high"), (75, "percentage")],
+        [
+            (0.45, "too low"),
+            (0.9, "more cautious"),
+            (0.988, "too high"),
+            (75, "a percentage, odds"),
+        ],
     ),
     "crossval-1": Answers(
         [in_folds, loop_of_folds],
         [
             (partial(in_folds, inside=False), "coin"),
+            (partial(in_folds, score="accuracy"), "Is it a ROC-AUC"),
             (
                 partial(in_folds, folds=KFold(5, shuffle=True, random_state=0)),
                 "equal images",
@@ -630,6 +727,14 @@ ANSWERS: dict[str, Answers] = {
         [
             (one_for_all, "over all sites"),
             (with_undefined, "no ill"),
+            (lambda t: {**site_by_site(t), "D": 0.5}, "no well"),
+            (
+                lambda t: {
+                    s: without_ties(*p[["score", "label"]].to_numpy().T)
+                    for s, p in t[t["site"].isin(["A", "B"])].groupby("site")
+                },
+                "one half",
+            ),
             (lambda t: float(site_by_site(t).mean()), "float"),
             (lambda t: {"A": site_by_site(t)["A"]}, "A and B"),
         ],
@@ -638,7 +743,8 @@ ANSWERS: dict[str, Answers] = {
         [map_by_map, unravelled],
         [
             (as_if_square, "square"),
-            (energy, "one maximum"),
+            (energy, "of its own"),
+            (by_box, "not be a box"),
             (
                 lambda maps, masks: np.mean(
                     [(m[k] > 0.5).any() for m, k in zip(maps, masks, strict=True)]
@@ -652,6 +758,7 @@ ANSWERS: dict[str, Answers] = {
         [
             (lambda a, b: np.mean(a == b), "throw coins"),
             (coin_kappa, "of their own"),
+            (lambda a, b: abs(cohen_kappa_score(a, b)), "negative"),
             (lambda a, b: np.corrcoef(a, b)[0, 1], "you say"),
             (lambda a, b: 90.0, "from -1"),
         ],
@@ -672,6 +779,11 @@ ANSWERS: dict[str, Answers] = {
     ),
     "gallery-1": Answers(
         [0.89, 0.9, np.float64(0.893)],
-        [(0.8, "too low"), (0.85, "typical one"), (0.99, "not more"), (89, "percentage")],
+        [
+            (0.8, "too low"),
+            (0.85, "typical one"),
+            (0.99, "few lie much higher"),
+            (89, "a percentage, odds"),
+        ],
     ),
 }

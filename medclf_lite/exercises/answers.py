@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,10 @@ def described(answer: Any) -> str:  # noqa: ANN401
     >>> described(np.zeros((2, 3)))
     'ndarray of shape (2, 3)'
     """
+    if answer is None:
+        return "None; does your function return something?"
+    if isinstance(answer, str):
+        return "a text"
     shape = getattr(answer, "shape", None)
     told = f" of shape {tuple(shape)}" if isinstance(shape, tuple) and shape else ""
     return f"{type(answer).__name__}{told}"
@@ -35,16 +40,19 @@ def a_number(answer: Any, low: float, high: float, what: str = "a number") -> fl
     NotYetError
         If it is something else.
     """
-    single = isinstance(answer, int | float | np.number) or getattr(answer, "ndim", 1) == 0
+    single = isinstance(answer, Real | np.number) or getattr(answer, "ndim", 1) == 0
     if isinstance(answer, bool | str | bytes) or not single:
-        raise NotYetError(f"The exercise asks for {what}; this is {described(answer)}.")
+        raise NotYetError(
+            f"The exercise asks for {what}; this is {described(answer)}.",
+            "Leave the quotation marks out." if isinstance(answer, str) else "",
+        )
     value = float(answer)
     if not np.isfinite(value):
         raise NotYetError(f"The exercise asks for {what}; this is {value}.")
     if not low <= value <= high:
         raise NotYetError(
-            f"The exercise asks for {what} from {low:g} to {high:g}; this is {value:g}.",
-            "A share is a number from 0 to 1, not a percentage." if (low, high) == (0, 1) else "",
+            f"The exercise asks for {what} from {low:,.12g} to {high:,.12g}; this is {value:g}.",
+            "Is yours a percentage, odds, or a count?" if high == 1 < value else "",
         )
     return value
 
@@ -75,6 +83,8 @@ def a_line(answer: Any, faulty: int, innocent: Mapping[int, str]) -> None:  # no
         found = re.fullmatch(r"\s*(?:line\s*)?(\d{1,3})\s*", answer[:20], re.IGNORECASE)
         answer = int(found[1]) if found else answer
     line = a_number(answer, 1, max(faulty, *innocent), "the number of a line")
+    if line != int(line):
+        raise NotYetError("The number of a line is a whole number.")
     if line != faulty:
         reason = innocent.get(int(line), "Read it again: what does it do, and to which images?")
         raise NotYetError(f"The fault is not in line {line:g}.", reason)
@@ -113,7 +123,8 @@ def entries(answer: Any, what: str) -> list[Any]:  # noqa: ANN401
     NotYetError
         If it is none of these, or has more entries than any right answer.
     """
-    kinds = ("list", "tuple", "set", "frozenset", "ndarray", "Series", "Index", "Tensor")
+    kinds = ("list", "tuple", "set", "frozenset", "dict_keys", "ndarray", "Series", "Index",
+             "StringArray", "ArrowStringArray", "Tensor")  # fmt: skip
     if type(answer).__name__ not in kinds or getattr(answer, "ndim", 1) != 1:
         raise NotYetError(f"The exercise asks for {what}; this is {described(answer)}.")
     if len(answer) > MOST:

@@ -30,9 +30,9 @@ def marker_elsewhere(answer: Any) -> str:  # noqa: ANN401
     value = a_number(answer, 0, 1, "a ROC-AUC")
     near(
         value, 0.3, 0.03,
-        "A pair of an ill and a well image counts one half where both have the marker or neither "
+        "A pair of an ill and a well image counts one half where both have the letter or neither "
         "has it.",
-        "The model calls those with the marker ill. Who has it more often in this hospital?",
+        "The model calls those with the letter ill. Who has it more often in this hospital?",
     )  # fmt: skip
     return ".3: worse than guessing, since the shortcut points the other way there."
 
@@ -40,32 +40,37 @@ def marker_elsewhere(answer: Any) -> str:  # noqa: ANN401
 @exercise("shortcuts-2", "build", SHORTCUTS)
 def auc_of_each_site(answer: Any) -> str:  # noqa: ANN401
     """Build ``by_site(table)``: the ROC-AUC within each site that has both classes."""
-    table = _two_hospitals()
+    table = _four_sites()
     found = tried(answer, table)
     if type(found).__name__ not in ("dict", "Series") or getattr(found, "ndim", 1) != 1:
-        raise NotYetError(f"Return a dictionary, site to ROC-AUC, not {described(found)}.")
+        raise NotYetError(f"Return a dictionary {{site: ROC-AUC}}; this is {described(found)}.")
     if len(found) > 10:
-        raise NotYetError(f"There are three sites; you return {len(found)} entries.")
-    told = {str(k): v for k, v in found.items()}
-    if "C" in told:
-        raise NotYetError("Site C has no ill images.", "Without one class there is no ROC-AUC.")
+        raise NotYetError(f"There are four sites; you return {len(found)} entries.")
+    told: dict[str, Any] = {str(k): v for k, v in found.items()}
+    for alone, missing in (("C", "ill"), ("D", "well")):
+        if alone in told:
+            raise NotYetError(f"Site {alone} has no {missing} images.",
+                              "Without one class there is no ROC-AUC.")  # fmt: skip
     if set(told) != {"A", "B"}:
         raise NotYetError(f"Sites A and B have both classes; you return {sorted(told)}.")
     over_all = roc_auc_score(table["label"], table["score"])
     for site, part in table[table["site"].isin(["A", "B"])].groupby("site"):
         value = a_number(told[str(site)], 0, 1, "a ROC-AUC for each site")
-        if not np.isclose(value, roc_auc_score(part["label"], part["score"])):
-            hint = "This is the figure over all sites." if np.isclose(value, over_all) else ""
-            raise NotYetError(f"For site {site} you say {value:.3f}, which is not right.", hint)
+        if not np.isclose(value, roc_auc_score(part["label"], part["score"]), atol=1e-3):
+            raise NotYetError(
+                f"For site {site} you say {value:.3f}, which is not right.",
+                "This is the figure over all sites." if np.isclose(value, over_all)
+                else "Take the scores of this site only; a pair with equal scores counts one half.",
+            )  # fmt: skip
     return f"Over all sites {over_all:.2f}, within the sites {told['A']:.2f} and {told['B']:.2f}."
 
 
-def _two_hospitals() -> pd.DataFrame:
-    """Scores that know the site and nothing else; site C has well images only."""
+def _four_sites() -> pd.DataFrame:
+    """Scores that know the site and nothing else; C has no ill images, and D no well ones."""
     rng = np.random.default_rng(8)
-    site = np.repeat(["A", "B", "C"], [60, 60, 10])
-    ill = np.concatenate([rng.random(60) < 0.8, rng.random(60) < 0.15, np.zeros(10, bool)])
-    score = np.where(site == "A", 0.7, 0.3) + rng.normal(0, 0.1, 130)
+    site = np.repeat(["A", "B", "C", "D"], [60, 60, 10, 5])
+    ill = np.concatenate([rng.random(60) < 0.8, rng.random(60) < 0.15, np.arange(15) >= 10])
+    score = np.where(np.isin(site, ["A", "D"]), 0.7, 0.3) + np.round(rng.normal(0, 0.1, 135), 1)
     return pd.DataFrame({"site": site, "label": ill.astype(int), "score": score})
 
 
@@ -77,36 +82,37 @@ def pointing_game(answer: Any) -> str:  # noqa: ANN401
         maps = rng.uniform(0, 0.5, (10, 12, 20)) + shift
         masks = np.zeros((10, 12, 20), dtype=bool)
         masks[:, 2:6, 11:17] = True
+        masks[:, 4:6, 14:17] = False  # an L, so that a box around it is larger
         for i in range(10):
-            inside = i < hit
-            row = rng.integers(2, 6) if inside else rng.integers(7, 12)
-            maps[i, row, rng.integers(11, 17)] = 1 + shift + 0.1 * i
+            at = ((2, 12), (5, 13), (3, 16)) if i < hit else ((5, 15), (6, 12), (2, 17))
+            maps[(i, *at[i % 3])] = 1 + shift + 0.1 * i
         value = a_number(tried(answer, maps, masks), 0, 1, "a share")
         if not np.isclose(value, hit / 10):
             raise NotYetError(
                 f"Of 10 maps {hit} have their maximum in the lesion; you say {value:.3g}.",
-                "Each map has one maximum. Find its row and its column, then ask the mask there. "
-                "Maps need not be square, and may be negative.",
+                "Each map has a maximum of its own. Maps need not be square, and may be negative. "
+                "A lesion need not be a box.",
             )
-    return "One maximum a map, and the share of those inside the lesion."
+    return "One maximum per map, and the share of those inside the lesion."
 
 
 @exercise("labels-1", "build", LABELS)
 def agreement_beyond_chance(answer: Any) -> str:  # noqa: ANN401
     """Build ``kappa(first, second)``: Cohen's kappa of two readers (Cohen 1960)."""
     rng = np.random.default_rng(10)
-    for share, same in ((0.5, 0.9), (0.1, 0.9), (0.05, 0.5), (0.3, 1.0)):
+    for share, same in ((0.5, 0.9), (0.1, 0.9), (0.05, 0.5), (0.3, 1.0), (0.4, 0.0)):
         first = (rng.random(200) < share).astype(int)
-        second = np.where(rng.random(200) < same, first, rng.random(200) < share).astype(int)
+        other = rng.random(200) < (share if same else 1 - first)
+        second = np.where(rng.random(200) < same, first, other).astype(int)
         value = a_number(tried(answer, first, second), -1, 1, "a kappa")
-        if np.isclose(value, cohen_kappa_score(first, second), atol=1e-6):
+        if np.isclose(value, cohen_kappa_score(first, second), atol=1e-3):
             continue
         agreed = float((first == second).mean())
         hint = (
             "This is the share on which they agree. Two readers who throw coins agree as well."
             if np.isclose(value, agreed)
             else "By chance they agree if both say ill or both say well. Each reader has a share "
-            "of ill of their own."
+            "of ill of their own. Kappa may be negative, and is not rounded."
         )
         raise NotYetError(
             f"They agree on {agreed:.0%} of the images and you say {value:.3f}.", hint
@@ -124,10 +130,10 @@ def line_that_moves_the_goal(answer: Any) -> str:  # noqa: ANN401
             2: "Validation is there to choose among models.",
             3: "Validation is there to choose the threshold as well.",
             4: "This is the one use of the test, with an interval by patient.",
-            6: "Who is left out belongs into each report.",
+            6: "Who is left out belongs in every report.",
         },
     )  # fmt: skip
-    return "Line 5: from there on the test has been used to choose, and its figure is a promise."
+    return "Line 5: the test has then been used to choose, so its figures are too good."
 
 
 @exercise("trial-1", "repair", TRIAL)
@@ -144,14 +150,14 @@ def patient_of_a_name(answer: Any) -> str:  # noqa: ANN401
             if same and found[one] != found[two]:
                 raise NotYetError(
                     f"{one} and {two} show one person and get two IDs.",
-                    "The last number of a name counts the images.",
+                    "Every number after the person's own counts images, and some names have two.",
                 )
             if not same and found[one] == found[two]:
                 raise NotYetError(
                     f"{one} and {two} show two persons and get one ID.",
-                    "Which parts of the name do not count images? All of them say who it is.",
+                    "Which parts of the name do not count images? Together they name the person.",
                 )
-    return "One ID a person, for the ill and for the well."
+    return "One ID per person, for the ill and for the well."
 
 
 @exercise("gallery-1", "predict", GALLERY)
@@ -163,6 +169,6 @@ def best_of_twenty(answer: Any) -> str:  # noqa: ANN401
         value, float(draws.mean()), 0.025,
         "The best of twenty is not a typical one. How often does chance lift one by more than a "
         "standard error?",
-        "Of twenty throws the highest lies about two standard errors up, not more.",
+        "One throw in twenty lies above about 1.6 standard errors; few lie much higher.",
     )  # fmt: skip
     return f"{draws.mean():.2f} on average, for models that are all worth .80."

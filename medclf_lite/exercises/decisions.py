@@ -22,17 +22,19 @@ def what_decisions_are_worth(answer: Any) -> str:  # noqa: ANN401
     labels = np.repeat([1, 0], [30, 70])
     scores = np.round(np.clip(0.3 * labels + rng.uniform(0, 0.7, 100), 0, 1), 2)
     for t in (0.1, 0.5, 0.25, 0.8, float(scores[3])):
-        value = a_number(tried(answer, labels, scores, t), -100, 1, "a net benefit")
+        value = a_number(tried(answer, labels, scores, t), -1000, 1000, "a net benefit")
         found = int(((scores >= t) & (labels == 1)).sum())
         false = int(((scores >= t) & (labels == 0)).sum())
-        if not np.isclose(value, found / 100 - false / 100 * t / (1 - t), atol=1e-9):
+        truth = found / 100 - false / 100 * t / (1 - t)
+        if not np.isclose(value, truth, atol=1e-3):
             raise NotYetError(
-                f"At the threshold {t:g}, with {found} of the ill and {false} of the well found "
-                f"among 100, you say {value:.4g}.",
-                "At .5 a false alarm costs as much as a hit is worth; at .1 one ninth of it. "
+                f"At the threshold {t:g}, with {found} hits and {false} false alarms among 100 "
+                f"people, you say {value:.4g}.",
+                "Divide by the number of people." if np.isclose(value, 100 * truth, atol=0.1)
+                else "At .5 a false alarm costs as much as a hit is worth; at .1 one ninth of it. "
                 "A score equal to the threshold is an alarm.",
-            )
-    return "Hits a person, less the false alarms at their price."
+            )  # fmt: skip
+    return "Hits per person, minus the false alarms at their price."
 
 
 @exercise("calibration-2", "predict", CALIBRATION)
@@ -57,14 +59,15 @@ def nothing_learnt_outside_the_folds(answer: Any) -> str:  # noqa: ANN401
     if outside > 0.68:
         raise NotYetError(
             f"Where features are noise and labels are thrown with a coin you find {outside:.2f}.",
-            "Something has seen the labels of the fold that is to be judged. What learns from "
-            "labels before the folds are made?",
+            "Is it a ROC-AUC? If so, something has seen the labels of the fold that is judged. "
+            "What learns from labels before the folds are made?",
         )
     if copies > 0.68:
         raise NotYetError(
             f"Four nearly equal images a patient, labels thrown with a coin: you find "
             f"{copies:.2f}.",
-            "Whose images may be in training while another of theirs is judged?",
+            "Whose images may be in training while another of theirs is judged? Do the folds, and "
+            "the function that uses them, know the patients?",
         )
     if signal < 0.8:
         raise NotYetError(f"Where five features tell the label you find {signal:.2f} only.",
@@ -77,7 +80,7 @@ Data = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.int6
 
 def _noise(seed: int) -> Data:
     rng = np.random.default_rng(seed)
-    return rng.normal(size=(80, 600)), rng.permutation([0, 1] * 40), np.arange(80)
+    return rng.normal(size=(80, 2000)), rng.permutation([0, 0, 0, 1] * 20), np.arange(80)
 
 
 def _many_images(seed: int) -> Data:

@@ -63,19 +63,20 @@ def prevalence_put_back(answer: Any) -> str:  # noqa: ANN401
     """Build ``put_back(scores, old, new)``: probabilities for another prevalence."""
     scores = np.linspace(0.02, 0.98, 25)
     for old, new in ((0.5, 0.1), (0.5, 0.5), (0.2, 0.6), (0.74, 0.05)):
-        found = entries(tried(answer, scores, old, new), "one probability a score")
+        found = entries(tried(answer, scores, old, new), "one probability per score")
         if len(found) != len(scores):
-            raise NotYetError(f"Return one probability a score: {len(scores)}, not {len(found)}.")
+            raise NotYetError(f"Return one probability per score: {len(scores)}, not {len(found)}.")
         values = np.array([a_number(x, -np.inf, np.inf, "a probability") for x in found])
         if not ((values >= 0) & (values <= 1)).all():
             raise NotYetError("Some of what you return is no probability.",
                               "Multiply the odds, then go back to probabilities.")  # fmt: skip
         if old == new and not np.allclose(values, scores, atol=1e-6):
             raise NotYetError("Where the prevalence stays, the scores must stay.")
-        if not np.allclose(values, shift_prevalence(scores, old, new), atol=1e-6):
+        error = np.abs(values - shift_prevalence(scores, old, new))
+        if (worst := int(error.argmax())) >= 0 and error[worst] > 1e-3:
             raise NotYetError(
-                f"From a prevalence of {old:g} to {new:g}, a score of {scores[12]:.2f} becomes "
-                f"{values[12]:.3f}, which is not right.",
+                f"From a prevalence of {old:g} to {new:g}, a score of {scores[worst]:.2f} becomes "
+                f"{values[worst]:.3f}, which is not right.",
                 "By which factor do the odds of the prevalence itself change?",
             )
     return "The odds of each score change as those of the prevalence do; the order stays."

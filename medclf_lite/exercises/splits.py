@@ -43,19 +43,19 @@ def line_that_divides_images(answer: Any) -> str:  # noqa: ANN401
             1: "Reading the table changes nothing about who is on which side.",
             2: "This makes the patient from the file name, and is right for these names.",
             3: "One row a patient, ill if any image is: as it should be.",
-            5: "The rows of train are chosen by what line 4 gave.",
-            6: "The rows of test are chosen by what line 4 gave.",
+            5: "This only copies the names of files whose side has been chosen already.",
+            6: "This only copies the names of files whose side has been chosen already.",
         },
     )  # fmt: skip
     return "Line 4 divides the rows of images, though line 3 has just made a row for each patient."
 
 
 def _ward(n: int = 60) -> tuple[list[str], list[int]]:
-    """Give patient and label of each image; a patient's images need not agree."""
-    rng = np.random.default_rng(5)
-    names = [f"p{i:03d}" for i in range(n) for _ in range(1 + i % 4)]
-    labels = [int(i % 3 == 0 and (i % 2 or rng.random() < 0.5)) for i in
-              (int(name[1:]) for name in names)]  # fmt: skip
+    """Give patient and label of each image; half of the ill have one ill image, in between."""
+    names = [f"p{i:03d}" for i in range(n) for _ in range(3 + i % 2)]
+    place = [names[:k].count(name) for k, name in enumerate(names)]
+    labels = [int(int(name[1:]) % 3 == 0 and (int(name[1:]) % 2 == 0 or k == 1))
+              for name, k in zip(names, place, strict=True)]  # fmt: skip
     return names, labels
 
 
@@ -66,14 +66,16 @@ def repaired_split(answer: Any) -> str:  # noqa: ANN401
     train, test = _sides(tried(answer, names, labels, 0))
     everyone = set(names)
     if both := train & test:
-        raise NotYetError(f"{len(both)} patients are on both sides.", "Divide patients, not rows.")
+        raise NotYetError(f"Patients on both sides: {len(both)}.", "Divide patients, not rows.")
     if lost := everyone - train - test:
-        raise NotYetError(f"{len(lost)} patients are on no side.", "Nobody may be dropped.")
+        raise NotYetError(f"Patients on neither side: {len(lost)}.", "Nobody may be dropped.")
     if train | test != everyone:
         raise NotYetError("Some of what you return is no patient.", "Return patients, not rows.")
-    if not 0.1 <= len(test) / len(everyone) <= 0.3:
+    if not 0.17 <= len(test) / len(everyone) <= 0.23:
         raise NotYetError(f"{len(test)} of {len(everyone)} patients are in test; about a fifth "
                           "were asked for.")  # fmt: skip
+    if _sides(tried(answer, names, labels, 0)) != (train, test):
+        raise NotYetError("Two calls with the same seed give different sides.", "Is the seed used?")
     _check_stratified(answer, names, labels)
     again = audit.check(split=partial(answer, names, labels, 0), only=["splits.hash-seed"])
     if again.findings:
@@ -83,14 +85,19 @@ def repaired_split(answer: Any) -> str:  # noqa: ANN401
         )
     for reason in again.skipped.values():
         raise NotYetError(f"It could not be tried in another run of Python: {reason}.")
-    return "Patients on one side each, in an order that does not change, stratified by patient."
+    return "Each patient is on one side only, the same one in each run, stratified by patient."
 
 
 def _sides(given: Any) -> tuple[set[str], set[str]]:  # noqa: ANN401
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise NotYetError("Return two lists of patients: train, test.")
-    return ({str(x) for x in entries(given[0], "a list of patients for train")},
-            {str(x) for x in entries(given[1], "a list of patients for test")})  # fmt: skip
+    train, test = (
+        [str(x) for x in entries(side, f"a list of patients for {name}")]
+        for name, side in zip(("train", "test"), given, strict=True)
+    )
+    if len(set(train)) < len(train) or len(set(test)) < len(test):
+        raise NotYetError("A patient occurs more than once on a side.", "Name each patient once.")
+    return set(train), set(test)
 
 
 def _check_stratified(answer: Any, names: list[str], labels: list[int]) -> None:  # noqa: ANN401
@@ -104,8 +111,8 @@ def _check_stratified(answer: Any, names: list[str], labels: list[int]) -> None:
         if gap > 0.05:
             raise NotYetError(
                 f"With seed {seed} the share of ill patients differs by {100 * gap:.0f} points.",
-                "When is a patient ill whose images have different labels? The first image alone "
-                "does not say.",
+                "Is the division stratified? And when is a patient ill whose images have different "
+                "labels?",
             )
     if all(test == tests[0] for test in tests):
         raise NotYetError("Five seeds give the same division.", "Is the seed used?")
@@ -134,6 +141,6 @@ def patients_on_both_sides(answer: Any) -> str:  # noqa: ANN401
         if truth - named:
             raise NotYetError(
                 f"Of {len(truth)} patients on both sides you name {len(truth & named)}.",
-                "Compare the column patient_id of both tables as sets.",
+                "Which column says who it is? `in` looks at its index, not at its values.",
             )
     return "It names each patient on both sides once, and nobody else."

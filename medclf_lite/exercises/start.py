@@ -15,9 +15,9 @@ from medclf_lite.exercises.feedback import NotYetError
 from medclf_lite.exercises.registry import exercise
 
 START, LOADING = "00_start_here", "01_loading_and_inspection"
-FILES = ("NORMAL/a.jpeg", "NORMAL/b.JPG", "NORMAL/c.dcm", "PNEUMONIA/d.png", "PNEUMONIA/e.PNG",
-         "PNEUMONIA/later/f.JPEG", "PNEUMONIA/later/g.jpg", "PNEUMONIA/later/h.DCM")  # fmt: skip
-OTHERS = ("NORMAL/Thumbs.db", "PNEUMONIA/notes.txt", "PNEUMONIA/.DS_Store", "PNEUMONIA/jpg")
+FILES = ("NORMAL/a.jpeg", "NORMAL/b.JPG", "NORMAL/c.dcm", "PNEUMONIA/d.Png", "PNEUMONIA/e.PNG",
+         "PNEUMONIA/t.jpg/f.JPEG", "PNEUMONIA/t.jpg/g.jpg", "PNEUMONIA/t.jpg/h.DCM")  # fmt: skip
+OTHERS = ("NORMAL/Thumbs.db", "PNEUMONIA/z.png.txt", "PNEUMONIA/.DS_Store", "PNEUMONIA/jpg")
 
 
 @exercise("start-1", "find", START)
@@ -28,12 +28,12 @@ def line_that_reads_a_global(answer: Any) -> str:  # noqa: ANN401
         {
             1: "The function says here what it needs. Does it use anything else?",
             2: "loader is handed over in line 1.",
-            4: "model is handed over in line 1, images comes from line 2 or 3.",
-            5: "total is made and used inside the function.",
+            4: "labels comes from line 2. What else does this line use?",
+            5: "All that this line uses is handed over in line 1 or made in lines 2 and 3.",
             6: "It is this line that is needed before. Which line needs it, and does not say so?",
         },
     )  # fmt: skip
-    return "Line 3 reads device from the notebook; as an argument it could not be missing."
+    return "Line 3, and line 4 after it, take device from the notebook. Make it an argument."
 
 
 @exercise("start-2", "repair", START)
@@ -83,16 +83,21 @@ def images_of_a_folder(answer: Any) -> str:  # noqa: ANN401
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).touch()
         found = entries(tried(answer, folder), "a list of paths")
-    if wrong := [x for x in found if not isinstance(x, str | Path)]:
-        raise NotYetError(f"The list holds {described(wrong[0])}; it should hold paths.")
-    names = [Path(x).name for x in found]
-    if extra := sorted(set(names) - {Path(f).name for f in FILES}):
-        raise NotYetError(f"{extra[0][:60]!r} is in your list and is no image.")
-    if lost := sorted({Path(f).name for f in FILES} - set(names)):
+        if wrong := [x for x in found if not isinstance(x, str | Path)]:
+            raise NotYetError(f"The list holds {described(wrong[0])}; it should hold paths.")
+        if unopened := [x for x in found if not Path(x).exists()]:
+            raise NotYetError(f"{str(unopened[0])[:60]!r} cannot be opened from here.",
+                              "Return whole paths, with the folder in front.")  # fmt: skip
+        names = [Path(x).relative_to(folder).as_posix() for x in found]
+    if lost := sorted(set(FILES) - set(names), key=FILES.index):
         raise NotYetError(
             f"{len(lost)} of {len(FILES)} images are missing, {lost[0]!r} among them.",
-            "Look at its suffix, letter by letter, and at the folder in which it lies.",
-        )
+            "It lies in a folder within a folder." if "t.jpg" in lost[0]
+            else "Look at the end of its name, letter by letter.",
+        )  # fmt: skip
+    if extra := sorted(set(names) - set(FILES)):
+        raise NotYetError(f"{extra[0][:60]!r} is in your list and is no image.",
+                          "Is it a file? How does its name end?")  # fmt: skip
     if len(names) != len(set(names)):
         raise NotYetError("Some images are in your list twice.")
     if list(map(str, found)) != sorted(map(str, found)) and found != sorted(found):
@@ -107,7 +112,7 @@ def accuracy_of_a_short_length(answer: Any) -> str:  # noqa: ANN401
     value = a_number(answer, 0, 1, "an accuracy")
     near(
         value, 1.0, 0.02,
-        "The accuracy is computed on what the loader yields. Which 100 images are these?",
+        "The accuracy is computed on what the loader yields. Which labels do these images have?",
         "",
     )  # fmt: skip
     return "1.0: the first hundred are all normal, so a model without any knowledge is perfect."

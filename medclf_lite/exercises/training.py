@@ -20,7 +20,7 @@ CHAPTER = "05_training"
 @exercise("training-1", "predict", CHAPTER)
 def mean_of_batch_means(answer: Any) -> str:  # noqa: ANN401
     """How many times too large: batches of 16, 16 and 1; losses .5 each, the last one 5.5."""
-    value = a_number(answer, 0, 100, "how many times larger")
+    value = a_number(answer, 0, 100, "a number")
     losses = np.repeat([0.5, 5.5], [32, 1])
     by_batch = float(np.mean([losses[:16].mean(), losses[16:32].mean(), losses[32:].mean()]))
     ratio = by_batch / float(losses.mean())
@@ -69,10 +69,18 @@ def stopper(answer: Any) -> str:  # noqa: ANN401
         ([0.5, 0.6, 0.55, 0.7, 0.6], 2, "It waits for the wrong number of epochs.",
          "Count the epochs since the lowest loss."),
         ([0.5, 0.4, 0.3, 0.2], 2, "A run that improves in every epoch is stopped.", ""),
-        ([0.6, nan, nan, nan, nan, nan], 2, "A loss that is NaN does not stop it.",
-         "Every comparison with NaN is false. Which comparison decides?"),
-        ([nan] * 8, 3, "Losses that are NaN from the start do not stop it.",
-         "What is the best loss before the first epoch?"),
+        ([0.6, nan, nan, nan, nan, nan], 2,
+         "Where losses become NaN it stops in another epoch than it should.",
+         "An epoch whose loss is NaN brings no new lowest loss, and does nothing else. Every "
+         "comparison with NaN is false."),
+        ([0.6, nan, 0.5, 0.4, 0.3, 0.2], 2, "One NaN stops it at once.",
+         "It is only one epoch without a new lowest loss."),
+        ([nan] * 8, 3, "Where losses are NaN from the start it stops in another epoch "
+         "than it should.", "What is the lowest loss before the first epoch?"),
+        ([7.5, 7.0, 6.4, 6.0, 5.9], 2, "A run that improves in every epoch is stopped.",
+         "A loss may be above 1. What is the lowest loss before the first epoch?"),
+        ([0.5, 0.49999, 0.49998, 0.49997], 2, "A run that improves in every epoch is stopped.",
+         "A new lowest loss is new however little it is lower."),
         ([0.5, 0.5, 0.5, 0.5, 0.5], 2, "Losses that stay the same do not stop it.", ""),
     ]  # fmt: skip
     tries += [(np.round(rng.random(30), 2).tolist(), 4, "It stops in another epoch than it should.",
@@ -114,7 +122,8 @@ def frozen_backbone(answer: Any) -> str:  # noqa: ANN401
         optimizer.zero_grad()
         model(torch.randn(16, 6) * 3 + 1).pow(2).mean().backward()
         optimizer.step()
-    moved = {name for name, now in model.state_dict().items() if not torch.equal(now, before[name])}
+    moved = {name for name, now in model.state_dict().items()
+             if not torch.equal(now, before[name]) and "num_batches" not in name}  # fmt: skip
     if any(name.startswith("backbone") and "running" in name for name in moved):
         raise NotYetError(
             "The statistics of the backbone's BatchNorm drift.",
@@ -124,6 +133,8 @@ def frozen_backbone(answer: Any) -> str:  # noqa: ANN401
         raise NotYetError("Weights of the backbone change.", "Which of them have a gradient?")
     if not any(name.startswith("head") for name in moved):
         raise NotYetError("The head does not learn.", "Only the backbone is to stay.")
-    if not model.head.training:
+    if not (model.head.training and model.head[0].training and model.head[0].p == 0.5):
         raise NotYetError("The head's dropout is off.", "The head trains, so its mode is train.")
+    if not {"head.1.weight", "head.1.bias"} <= moved:
+        raise NotYetError("A part of the head does not learn.", "Only the backbone is to stay.")
     return "Weights and statistics of the backbone stay; the head trains, with its dropout."
