@@ -14,7 +14,7 @@ ROOMS = (
     "patients",
     "predictions", "metrics", "phantom", "sources", "images", "splits", "audit", "augment",
     "loaders", "backbones", "crossval", "training", "explain", "plots", "notebook", "run_files",
-    "runs", "pitfalls", "exercises", "pytest_plugin", "cli_options", "cli",
+    "runs", "pitfalls", "widgets", "exercises", "pytest_plugin", "cli_options", "cli",
 )  # fmt: skip
 MOST_LINES = 300
 
