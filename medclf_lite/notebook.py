@@ -1,9 +1,11 @@
-"""What the chapters need beside the science: numbers in prose, claims, real-data results."""
+"""What the chapters need beside the science: numbers in prose, claims, real results, quizzes."""
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,22 @@ import numpy.typing as npt
 from medclf_lite.errors import MedclfError
 
 RESULTS = Path("book") / "real_results.json"
+# White text on these has a contrast of 7 and more, in light and in dark mode.
+QUIZ_COLOURS = {
+    "--jq-multiple-choice-bg": "#1d3557",
+    "--jq-many-choice-bg": "#5a2a4a",
+    "--jq-numeric-bg": "#1b4d3e",
+    "--jq-numeric-input-bg": "#37474f",
+    "--jq-incorrect-color": "#a40000",
+    "--jq-correct-color": "#00662b",
+}
+# What jupyterquiz leaves unsaid to a screen reader: the name of a field, and new feedback.
+QUIZ_SPOKEN = """
+document.querySelectorAll(".Quiz .Input-text").forEach(
+    (field) => field.setAttribute("aria-label", "Your number"));
+document.querySelectorAll(".Quiz .Feedback").forEach(
+    (answer) => answer.setAttribute("aria-live", "polite"));
+"""
 
 
 def glue(name: str, value: object, spec: str = "") -> None:
@@ -152,3 +170,34 @@ def real_results(*keys: str, start: Path | None = None) -> Any:  # noqa: ANN401 
             raise MedclfError(f"No {' / '.join(keys)} in {RESULTS}: {key!r} is not in {known}.")
         node = node[key]
     return node
+
+
+def quiz(name: str) -> None:
+    """Show the quiz of a chapter, which answers each choice; it works without a kernel as well.
+
+    Parameters
+    ----------
+    name : str
+        The chapter: ``"06_evaluation"``. Its questions lie in ``medclf_lite/quizzes``.
+
+    Raises
+    ------
+    MedclfError
+        If there is no such quiz.
+    """
+    from IPython.display import Javascript, display
+    from jupyterquiz import display_quiz
+
+    folder = files("medclf_lite") / "quizzes"
+    known = sorted(file.name.removesuffix(".json") for file in folder.iterdir())
+    if name not in known:
+        raise MedclfError(f"There is no quiz {name!r}. There are: {', '.join(known)}.")
+    questions = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    # It names its elements by chance: the name of the quiz as seed keeps pages reproducible.
+    before = random.getstate()
+    random.seed(name)
+    try:
+        display_quiz(questions, colors=QUIZ_COLOURS, max_width=720)
+    finally:
+        random.setstate(before)
+    display(Javascript(QUIZ_SPOKEN))  # type: ignore[no-untyped-call]
