@@ -374,11 +374,12 @@ def options_of(folder: Path) -> dict:
     return config.html_theme_options
 
 
-def test_buttons_lead_to_the_repository_and_colab(clone):
+def test_buttons_lead_to_the_repository_colab_and_binder(clone):
     options = options_of(clone)
     assert options["repository_url"] == "https://github.com/me/course"
     assert options["use_issues_button"]
     assert options["launch_buttons"]["colab_url"] == course_repository.COLAB
+    assert options["launch_buttons"]["binderhub_url"] == course_repository.BINDER
 
 
 def test_without_an_address_there_are_no_buttons(clone):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import build
 import course_env
@@ -123,6 +124,9 @@ def test_a_book_that_is_right_passes_and_is_executed_again_only_where_it_must(co
     assert 'alt="A line that rises."' in page
     assert "_static/vendor/mathjax/tex-mml-chtml.js" in page
     assert (html / "_static/vendor/mathjax/tex-mml-chtml.js").is_file()
+    assert '<meta property="og:title" content="One" />' in page
+    assert "og:url" not in page, "no address is known"
+    assert "This page does not exist" in (html / "404.html").read_text(encoding="utf-8")
     assert list((tmp_path / "home").rglob("*")) == [], "nothing is written into the reader's home"
 
     assert built()
@@ -257,6 +261,24 @@ def test_claims_are_run_in_the_twins_too(course, capfd, monkeypatch, claimed, pa
     (step,) = [step for step in build.test_steps(1) if "nbval" in " ".join(step.command)]
     assert build.run_step(step, PYTHON) is passes
     assert ("The text says: one is less than two" in capfd.readouterr().out) is not passes
+
+
+def hosts_of_buttons(course: Path) -> set[str]:
+    page = (course / "_build" / "html" / "chapters" / "one.html").read_text(encoding="utf-8")
+    links = BeautifulSoup(page, "html.parser").select(".article-header-buttons a[href]")
+    return {urlsplit(link["href"]).netloc for link in links} - {""}
+
+
+def test_buttons_stand_on_pages_only_where_the_repository_has_an_address(course):
+    twins.write(course / "chapters")
+    assert built()
+    assert hosts_of_buttons(course) == set()
+    project = (course / "pyproject.toml").read_text(encoding="utf-8")
+    address = '[project.urls]\nRepository = "https://github.com/me/course"\n\n[project.scripts]'
+    write(course, "pyproject.toml", project.replace("[project.scripts]", address))
+    assert built()
+    wanted = {"github.com", "colab.research.google.com", "kaggle.com", "mybinder.org"}
+    assert hosts_of_buttons(course) == wanted
 
 
 def test_pages_reads_the_project_that_it_lies_in():

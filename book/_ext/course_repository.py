@@ -1,4 +1,4 @@
-"""Buttons that lead to the repository and to Colab: only where the repository has an address.
+"""Buttons to the repository, Colab and Binder: only where the repository has an address.
 
 The address is written once, in pyproject.toml (`[project.urls] Repository`); without it the git
 remote `origin` is used. With neither, the pages have no such buttons, hence no dead links.
@@ -14,6 +14,7 @@ from typing import Any
 
 BRANCH = "main"
 COLAB = "https://colab.research.google.com"
+BINDER = "https://mybinder.org"  # reads the folder binder/
 HOSTS = ("github.com", "gitlab.com", "bitbucket.org")  # those whose page addresses are known
 ADDRESS = re.compile(
     r"(?:(?:https?|ssh|git)://)?"
@@ -41,10 +42,23 @@ def public_address(text: str) -> str | None:
     return f"https://{found[1].lower()}/{found[2]}"
 
 
+def written_address(root: Path, name: str) -> str | None:
+    """Address that pyproject.toml gives under `[project.urls]`, as it is written."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    address: str | None = project.get("urls", {}).get(name)
+    return address
+
+
+def book_address(root: Path) -> str | None:
+    """Address of the published book (`Documentation`), ending in a slash, or None."""
+    address = (written_address(root, "Documentation") or "").strip()
+    plain = re.fullmatch(r"https?://[\w.-]+(?::\d+)?(?:/[\w./~-]*)?", address, re.ASCII)
+    return address.rstrip("/") + "/" if plain else None
+
+
 def repository_address(root: Path) -> str | None:
     """Address of the repository, or None where none is known."""
-    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    written = project.get("urls", {}).get("Repository")
+    written = written_address(root, "Repository")
     if written:
         return public_address(written)
     if not (root / ".git").exists():  # an archive, perhaps inside somebody's other repository
@@ -70,7 +84,9 @@ def set_buttons(app: Any, config: Any) -> None:
         launch_buttons={},
     )
     if address and "github.com" in address:
-        options["launch_buttons"] = {"notebook_interface": "jupyterlab", "colab_url": COLAB}
+        options["launch_buttons"] = {
+            "notebook_interface": "jupyterlab", "binderhub_url": BINDER, "colab_url": COLAB
+        }  # fmt: skip
 
 
 def setup(app: Any) -> dict[str, Any]:
