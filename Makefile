@@ -8,10 +8,16 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13 python; do \
 	&& { echo $$p; exit; }; done; echo python3)
 PORT ?= 8000
 JOBS ?= 2
+# For `assignment`. Set here, so that a NAME of your shell does not reach it.
+EXERCISES =
+NAME = exercises
+OUT = course
+POINTS =
+ISOLATE = no
 export PIP_ARGS PINS
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve notebooks check-notebooks lint setup wheel clean real-results
+.PHONY: help book test serve notebooks check-notebooks lint setup wheel clean real-results pdf assignment
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' Makefile | awk -F@ '{printf "%-24s %s\n", $$1, $$2}'
@@ -37,8 +43,15 @@ lint: ## style and types only
 setup: ## make or repair .venv, with what the tests need
 	@"$(PYTHON)" book/build.py setup
 
+pdf: ## print the built book to _build/pdf/book.pdf, by a browser found here
+	@"$(PYTHON)" book/build.py pdf
+
 wheel: ## build the package's wheel into dist/
 	@"$(PYTHON)" book/build.py wheel
+
+assignment: ## an nbgrader course: make assignment EXERCISES="splits-1 06_evaluation" NAME=week1
+	@"$(PYTHON)" book/build.py assignment --exercises "$(EXERCISES)" --name "$(NAME)" \
+		--out "$(OUT)" --points "$(POINTS)" --isolate "$(ISOLATE)"
 
 real-results: ## compute the figures on the real sets: make real-results DATA=folder
 	@"$(PYTHON)" book/build.py real-results --data "$(DATA)" --jobs $(JOBS)

@@ -24,7 +24,16 @@ from typing import NamedTuple
 from course_env import ROOT, Options, SetupError, child_environment, prepare, say
 
 HTML = ROOT / "_build" / "html"
+TEST_EXTRAS = ("book", "browser", "dicom", "grade", "test")
 CACHES = (".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", "build", "dist")
+
+ASSIGNMENT = {  # option, default and meaning of what book/assignment.py is told
+    "exercises": ("", "names of exercises and chapters"),
+    "name": ("exercises", "name of the assignment"),
+    "out": ("course", "folder of the course"),
+    "points": ("", 'such as "build=4 splits-1=0.5"'),
+    "isolate": ("no", "bwrap: run code of learners in a sandbox"),
+}
 
 
 class Step(NamedTuple):
@@ -85,6 +94,7 @@ def test_steps(jobs: int) -> list[Step]:
         Step("unit tests and doctests", [*pytest, *sources]),
         Step("every chapter, profile tiny", [*pytest, *nbval, *(notebooks or ["chapters"])]),
         build_step("book"),
+        Step("pages in a browser", ["-m", "pytest", "-n", str(jobs), "tests/browser"]),
     ]
 
 
@@ -102,7 +112,7 @@ def book(args: argparse.Namespace) -> int:
 
 def test(args: argparse.Namespace) -> int:
     """Run everything that CI runs: style, types, tests, every chapter, the book."""
-    python = prepare(("book", "dicom", "test"), args.options)
+    python = prepare(TEST_EXTRAS, args.options)
     if run_all(test_steps(args.jobs), python):
         return 1
     say("Everything passed.")
@@ -111,12 +121,12 @@ def test(args: argparse.Namespace) -> int:
 
 def lint(args: argparse.Namespace) -> int:
     """Check style and types only."""
-    return run_all(lint_steps(), prepare(("book", "dicom", "test"), args.options))
+    return run_all(lint_steps(), prepare(TEST_EXTRAS, args.options))
 
 
 def setup(args: argparse.Namespace) -> int:
     """Make or repair the environment, with what the tests need."""
-    say(f"Ready: {prepare(('book', 'dicom', 'test'), args.options)}")
+    say(f"Ready: {prepare(TEST_EXTRAS, args.options)}")
     return 0
 
 
@@ -152,10 +162,25 @@ def serve(args: argparse.Namespace) -> int:
     return 0
 
 
+def pdf(args: argparse.Namespace) -> int:
+    """Print the built book to one PDF."""
+    if not (HTML / "index.html").exists():
+        raise SetupError("There is no book yet. Build it first: make book")
+    return run_all([Step("book as PDF", ["book/print_pdf.py"])], prepare(("book",), args.options))
+
+
 def wheel(args: argparse.Namespace) -> int:
     """Build the package's wheel into dist/."""
     command = ["-m", "pip", "wheel", "--no-deps", "--wheel-dir", "dist", "."]
     return run_all([Step("wheel", command)], prepare(("book",), args.options))
+
+
+def assignment(args: argparse.Namespace) -> int:
+    """Turn chosen exercises into an nbgrader course."""
+    given = {name: getattr(args, name) for name in ASSIGNMENT}
+    command = ["book/assignment.py", *(f"--{name}={value}" for name, value in given.items())]
+    step = Step(f"assignment {args.name}", command)
+    return run_all([step], prepare(("book", "grade"), args.options))
 
 
 def real_results(args: argparse.Namespace) -> int:
@@ -185,7 +210,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "check-notebooks": check_notebooks,
     "lint": lint,
     "setup": setup,
+    "pdf": pdf,
     "wheel": wheel,
+    "assignment": assignment,
     "real-results": real_results,
     "clean": clean,
 }
@@ -203,6 +230,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--no-pins", action="store_true", help="do not use constraints.txt")
     parser.add_argument("--jobs", type=int, default=2, help="processes for the tests")
     parser.add_argument("--data", default="", help="for real-results: folder of the real sets")
+    for name, (default, text) in ASSIGNMENT.items():
+        parser.add_argument(f"--{name}", default=default, help=f"for assignment: {text}")
     parser.add_argument("--port", type=int, default=8000, help="for serve")
     args = parser.parse_args(arguments)
     pins = not (args.no_pins or os.environ.get("PINS", "").lower() in ("no", "0", "off"))

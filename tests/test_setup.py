@@ -387,18 +387,19 @@ def test_make_test_covers_all_that_a_change_may_break(monkeypatch, tmp_path):
     lines = [" ".join(step.command) for step in steps]
     for wanted in ("ruff check", "ruff format --check", "mypy", "twins.py --check"):
         assert any(wanted in line for line in lines), wanted
-    unit, notebooks = (line for line in lines if line.startswith("-m pytest"))
+    unit, notebooks, pages = (line for line in lines if line.startswith("-m pytest"))
     assert unit.endswith("--doctest-modules medclf_lite book/_ext book/exercise_pages.py tests")
     assert "-n 3 --dist loadfile" in notebooks  # else a notebook's cells go to several workers
     assert "--nbval-lax --nbval-current-env" in notebooks
     assert notebooks.endswith("chapters/a.ipynb chapters/b.ipynb chapters/exercises/a.ipynb")
-    assert steps[-1] == build.build_step("book")
-    assert {step.profile for step in steps[:-1]} == {"tiny"}
+    assert steps[-2] == build.build_step("book")
+    assert pages == lines[-1] == "-m pytest -n 3 tests/browser", "once they are built"
+    assert {step.profile for step in steps[:-2]} == {"tiny"}
 
 
 def test_without_notebooks_the_chapters_step_cannot_pass(monkeypatch, tmp_path):
     monkeypatch.setattr(build, "ROOT", tmp_path)
-    assert build.test_steps(1)[-2].command[-1] == "chapters"  # pytest: nothing collected, status 5
+    assert build.test_steps(1)[-3].command[-1] == "chapters"  # pytest: nothing collected, status 5
 
 
 def test_make_book_derives_the_twins_builds_and_says_where(machine, options, monkeypatch, capsys):
@@ -572,7 +573,7 @@ def test_conda_installs_the_same_with_the_same_pins():
     (pip,) = [part["pip"] for part in conda["dependencies"] if isinstance(part, dict)]
     assert pip[0] == "-c constraints.txt"
     wanted = re.fullmatch(r'-e "\.\[(.+)\]"', pip[1])[1].split(",")
-    assert set(wanted) == {"book", "test", "dicom"} <= set(EXTRAS)
+    assert set(wanted) == set(build.TEST_EXTRAS) <= set(EXTRAS)
 
 
 def test_citation_names_the_version_and_licence_of_the_package():
