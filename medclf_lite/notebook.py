@@ -21,6 +21,7 @@ QUIZ_COLOURS = {
     "--jq-many-choice-bg": "#5a2a4a",
     "--jq-numeric-bg": "#1b4d3e",
     "--jq-numeric-input-bg": "#37474f",
+    "--jq-numeric-input-label": "currentColor",  # stands on the page itself
     "--jq-incorrect-color": "#a40000",
     "--jq-correct-color": "#00662b",
 }
