@@ -23,7 +23,7 @@ def test_a_page_is_sound_on_a_phone_and_in_the_dark(browser_page, name):
     # The page follows the reader's system. It is not loaded again, which takes most of the time.
     visit.page.set_viewport_size(page_checks.MODES["dark"]["viewport"])
     visit.page.emulate_media(color_scheme="dark")
-    assert visit.page.evaluate("document.documentElement.dataset.theme") == "dark"
+    visit.page.wait_for_function("document.documentElement.dataset.theme == 'dark'")
     wrong += visit.faults(axe=True)
     assert not wrong, "\n".join(wrong)
 
