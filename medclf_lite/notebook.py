@@ -25,13 +25,18 @@ QUIZ_COLOURS = {
     "--jq-incorrect-color": "#a40000",
     "--jq-correct-color": "#00662b",
 }
-# What jupyterquiz leaves unsaid to a screen reader: the name of a field, and new feedback.
-QUIZ_SPOKEN = """
+SCRIPT = "application/javascript"
+# jupyterquiz looks for MathJax, fails if that is still loading, and may fetch it from elsewhere.
+# The questions have no mathematics, so within this block there is none. Then follows what it
+# leaves unsaid to a screen reader: the name of a field, and new feedback.
+QUIZ_SCRIPT = """{{
+let MathJax;
+{}
 document.querySelectorAll(".Quiz .Input-text").forEach(
     (field) => field.setAttribute("aria-label", "Your number"));
 document.querySelectorAll(".Quiz .Feedback").forEach(
     (answer) => answer.setAttribute("aria-live", "polite"));
-"""
+}}"""
 
 
 def glue(name: str, value: object, spec: str = "") -> None:
@@ -186,7 +191,8 @@ def quiz(name: str) -> None:
     MedclfError
         If there is no such quiz.
     """
-    from IPython.display import Javascript, display
+    from IPython.display import display
+    from IPython.utils.capture import capture_output
     from jupyterquiz import display_quiz
 
     folder = files("medclf_lite") / "quizzes"
@@ -198,7 +204,12 @@ def quiz(name: str) -> None:
     before = random.getstate()
     random.seed(name)
     try:
-        display_quiz(questions, colors=QUIZ_COLOURS, max_width=720)
+        with capture_output() as made:
+            display_quiz(questions, colors=QUIZ_COLOURS, max_width=720)
     finally:
         random.setstate(before)
-    display(Javascript(QUIZ_SPOKEN))  # type: ignore[no-untyped-call]
+    for output in made.outputs:
+        data = dict(output.data)
+        if SCRIPT in data:
+            data[SCRIPT] = QUIZ_SCRIPT.format(data[SCRIPT])
+        display(data, raw=True)  # type: ignore[no-untyped-call]

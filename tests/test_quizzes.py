@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
 from medclf_lite import notebook
 from medclf_lite.errors import MedclfError
@@ -96,19 +99,29 @@ def test_planted_faults_are_found() -> None:
     assert of("string", good) != []
 
 
-def test_a_quiz_carries_its_questions_and_keeps_the_generator(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shown: list[str] = []
-    monkeypatch.setattr("jupyterquiz.dynamic.display.display", lambda x: shown.append(str(x.data)))
-    first = json.loads((FOLDER / "06_evaluation.json").read_text(encoding="utf-8"))[0]
+@pytest.fixture
+def shell() -> Iterator[None]:
+    """Stand in for a notebook: without one there is nothing to show a quiz on."""
+    InteractiveShell.instance()
+    yield
+    InteractiveShell.clear_instance()
+
+
+def shown(name: str) -> list[dict[str, str]]:
+    with capture_output() as made:
+        notebook.quiz(name)
+    return [output.data for output in made.outputs]
+
+
+@pytest.mark.usefixtures("shell")
+def test_a_quiz_carries_its_questions_and_keeps_the_generator() -> None:
     random.seed(1)
     before = random.getstate()
-    notebook.quiz("06_evaluation")
-    once = list(shown)
-    notebook.quiz("06_evaluation")
-    assert json.dumps(first["answers"][0]["feedback"]) in "".join(once)
-    assert shown == once * 2  # the same text each time, so that pages can be reproduced
+    page, script = shown("06_evaluation")
+    first = json.loads((FOLDER / "06_evaluation.json").read_text(encoding="utf-8"))[0]
+    assert json.dumps(first["answers"][0]["feedback"]) in script[notebook.SCRIPT]
+    assert script[notebook.SCRIPT].startswith("{\nlet MathJax;\n")
+    assert [page, script] == shown("06_evaluation"), "a page can be reproduced"
     assert random.getstate() == before
 
 

@@ -78,6 +78,6 @@ def test_each_dial_changes_the_picture_by_the_keyboard(browser_page, name, mode)
         for choice in form.locator("input[type=radio]").all():
             choice.check()
             seen.add((frame.inner_html(), words.inner_text()))
-        assert len(seen) >= 3
+        assert len({picture for picture, _ in seen}) >= 2
         assert len({said for _, said in seen}) >= 2
     assert visit.complaints == []
