@@ -25,7 +25,21 @@ QUIZ_COLOURS = {
     "--jq-incorrect-color": "#a40000",
     "--jq-correct-color": "#00662b",
 }
-SCRIPT = "application/javascript"
+# The size of the text around it, choices to the left, a frame where the keyboard is, and feedback
+# in the colour of the text, which reads in dark mode too.
+QUIZ_STYLE = """<style>
+.Quiz, .Quiz .Feedback, .Quiz .MCButton, .Quiz .Input-text {
+  font-size: 1rem !important; line-height: 1.4 !important; }
+.Quiz .MCButton { justify-content: flex-start !important; text-align: left !important; gap: .5rem; }
+.Quiz .MCButton:focus-within { outline: 3px solid #0072b2; outline-offset: 2px; }
+.Quiz .Feedback { color: inherit !important; text-align: left !important; padding: .3rem .6rem;
+  border-left: .4rem solid transparent; }
+.Quiz .Feedback.correct { border-color: #009e73; }
+.Quiz .Feedback.incorrect { border-color: #d55e00; }
+.Quiz .Feedback.correct::before { content: "Right. "; }
+.Quiz .Feedback.incorrect::before { content: "Not yet. "; }
+</style>"""
+PAGE, SCRIPT = "text/html", "application/javascript"
 # jupyterquiz looks for MathJax, fails if that is still loading, and may fetch it from elsewhere.
 # The questions have no mathematics, so within this block there is none. Then follows what it
 # leaves unsaid to a screen reader: the name of a field, and new feedback.
@@ -212,4 +226,6 @@ def quiz(name: str) -> None:
         data = dict(output.data)
         if SCRIPT in data:
             data[SCRIPT] = QUIZ_SCRIPT.format(data[SCRIPT])
+        else:
+            data[PAGE] += QUIZ_STYLE
         display(data, raw=True)  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from page_checks import HTML, ROOT, page_names
+from page_checks import HTML, ROOT, UNFOLD, barriers, page_names
 
 QUIZZES = {p.stem: json.loads(p.read_text("utf-8"))
            for p in sorted((ROOT / "medclf_lite" / "quizzes").glob("*.json"))}  # fmt: skip
@@ -55,6 +55,15 @@ def test_a_quiz_answers_the_keyboard_and_any_number(quiz):
             text = first.inner_text().strip()
             (expected,) = (a["feedback"] for a in question["answers"] if a["answer"] == text)
         assert expected in shown.locator(".Feedback").inner_text()
+
+
+def test_an_answered_quiz_can_be_read_in_the_dark(browser_page, html):
+    page = browser_page("chapters/06_evaluation.html", "dark").page
+    for shown in page.locator(".Quiz").all():
+        for choice in shown.locator("label:not(.InpLabel)").all():
+            choice.click()
+    page.evaluate(UNFOLD)
+    assert barriers(page) == []
 
 
 def test_four_chapters_have_a_picture_with_dials(html):
