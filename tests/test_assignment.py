@@ -20,8 +20,9 @@ import pytest
 from assignment_notebooks import marks, notebook
 from course_env import SetupError
 from exercise_pages import BEGIN, END, REGION, solved
+from traitlets.config import Config
 
-from medclf_lite.exercises import check, known_exercises
+from medclf_lite.exercises import Feedback, check, known_exercises
 
 CHAPTERS = sorted({e.chapter for e in known_exercises()})
 POINTS = {"training-1": 1, "training-2": 1, "training-3": 2, "training-4": 3}
@@ -134,6 +135,26 @@ def test_feedback_names_the_check_that_failed(graded) -> None:
     page = (graded / "feedback/part/week1/05_training.html").read_text("utf-8")
     assert "&lt;script&gt;planted" in page
     assert "<script>planted" not in page
+
+
+def test_feedback_shows_what_a_check_says_and_no_script(nbgrader) -> None:
+    settings = Config()
+    config = assignment.GRADING / "nbgrader_config.py"
+    names = {"get_config": lambda: settings, "__file__": str(config)}
+    exec(config.read_text("utf-8"), names)
+    clean = settings.HTMLExporter.filters["clean_html"]
+    said = clean(Feedback("x-1", "wrong", "Too low.", "Count again.")._repr_html_())
+    assert "<em>Hint:</em> Count again." in said
+    assert "&lt;" not in said
+    table = clean("<style scoped>td { top: 0 }</style><table><tr><th>label</th></tr></table>")
+    assert "<th>label</th>" in table
+    assert "top" not in table
+    for bad in (
+        "<script>x()</script>",
+        '<a href="javascript:x()">y</a>',
+        "<img src=z onerror=x()>",
+    ):
+        assert not re.search(r"<script|<img|javascript:", clean(bad))
 
 
 @pytest.mark.slow
@@ -281,7 +302,7 @@ def table(heading: str) -> list[list[str]]:
 
 
 def test_the_guide_gives_the_minutes_of_each_chapter_and_of_its_exercises() -> None:
-    rows = {row[0].split("/")[-1].rstrip("`"): row for row in table("Minutes of each section")}
+    rows = {row[0].split("/")[-1].rstrip("`"): row for row in table("Minutes of each chapter")}
     assert sorted(rows) == CHAPTERS
     for chapter, (_, minutes, longer, named) in rows.items():
         head = (ROOT / "chapters" / f"{chapter}.md").read_text(encoding="utf-8")

@@ -107,7 +107,7 @@ def glossary_faults(text: str) -> list[str]:
     entries = [entry.strip("\n").splitlines() for entry in re.split(r"\n(?=\S)", body)]
     merged: list[list[str]] = []
     for entry in entries:  # a term without a definition is another name of the next one
-        if merged and len(merged[-1]) == 1:
+        if merged and not merged[-1][-1].startswith(" "):
             merged[-1] = [*merged.pop(), *entry]
         else:
             merged.append(entry)

@@ -61,7 +61,7 @@ class Feedback:
 
     def _repr_html_(self) -> str:
         """Say it in words; the border is an addition, never the only sign."""
-        hint = f"<br><em>Hint:</em> {html.escape(self.hint)}" if self.hint else ""
+        hint = f"<div><em>Hint:</em> {html.escape(self.hint)}</div>" if self.hint else ""
         style = {"right": "solid", "wrong": "double", "open": "dashed"}[self.status]
         return (
             f'<div role="status" style="border-left: 4px {style}; padding-left: .7em">'

@@ -158,7 +158,7 @@ def _nothing_found(where: Path, root: Path, found: dict[str, str], classes: Sequ
     return (
         f"{root} has neither the class folders {', '.join(classes)} nor split folders with them; "
         f"it has {_listed(found)}.{''.join(sorted(hints))} Point at the folder that holds them, "
-        "or name the classes with classes=(...)."
+        "or name the classes: --classes A,B on the command line, classes=('A', 'B') in Python."
     )
 
 

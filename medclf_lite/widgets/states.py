@@ -22,7 +22,8 @@ STYLE = """
 .medclf-states .dial label > span, .medclf-states legend { min-width: 6rem; }
 .medclf-states legend { float: left; margin: 0; padding: 0; font-size: inherit; width: auto; }
 .medclf-states input[type=range] { flex: 1; min-width: 6rem; accent-color: #0072B2; }
-.medclf-states .dial > label:has([type=radio]) { flex: none; gap: .3rem; }
+.medclf-states .choices { display: flex; flex-wrap: wrap; flex: 1; gap: .2rem .8rem; }
+.medclf-states .choices label { display: flex; gap: .3rem; align-items: center; margin: 0; }
 .medclf-states .dial output { min-width: 3.5rem; font-variant-numeric: tabular-nums; }
 .medclf-states figure { margin: .8rem 0 0; }
 .medclf-states figcaption { color: inherit; font-size: inherit; margin: .5rem 0 0;
@@ -236,7 +237,8 @@ def _control(k: int, dial: Dial) -> str:
             f"{escape(dial.label(value))}</label>"
             for i, value in enumerate(dial.values)
         )
-        return f'<fieldset class="dial"><legend>{name}</legend>{options}</fieldset>'
+        choices = f'<div class="choices">{options}</div>'
+        return f'<fieldset class="dial"><legend>{name}</legend>{choices}</fieldset>'
     shown = escape(dial.label(dial.start))
     return (
         f'<div class="dial"><label><span>{name}</span><input type="range" name="d{k}" min="0" '
