@@ -541,7 +541,7 @@ ANSWERS: dict[str, Answers] = {
         [
             (lambda y, s, least: 0.0, "false alarms"),
             (lambda y, s, least: 0.7, "reaches"),
-            (lambda y, s, least: np.quantile(s, 1 - least), ""),
+            (lambda y, s, least: np.quantile(s, 1 - least), "false alarms"),
             (lambda y, s, least: np.quantile(s[y == 1], 1 - least, method="lower"), "every score"),
             (lambda y, s, least: np.sort(s[y == 1])[::-1][int(least * y.sum()) - 1], "reaches"),
         ],
@@ -564,7 +564,7 @@ ANSWERS: dict[str, Answers] = {
                 "",
             ),
             (lambda losses, patience: len(losses), "wrong number"),
-            (lambda losses, patience: int(np.nanargmin(losses)) + patience, ""),
+            (lambda losses, patience: int(np.nanargmin(losses)) + patience, "wrong number"),
         ],
     ),
     "training-4": Answers(
@@ -704,7 +704,7 @@ ANSWERS: dict[str, Answers] = {
     "crossval-1": Answers(
         [in_folds, loop_of_folds],
         [
-            (partial(in_folds, inside=False), "coin"),
+            (partial(in_folds, inside=False), "What learns"),
             (partial(in_folds, score="accuracy"), "Is it a ROC-AUC"),
             (
                 partial(in_folds, folds=KFold(5, shuffle=True, random_state=0)),

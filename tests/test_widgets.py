@@ -6,8 +6,6 @@ import base64
 import io
 import json
 import re
-import shutil
-import subprocess
 import sys
 from collections import Counter
 
@@ -197,39 +195,6 @@ def test_without_ipywidgets_the_error_says_what_still_works(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     with pytest.raises(MedclfError, match=r"pip install ipywidgets.*its dials move too"):
         product_table().live()
-
-
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""
-)
-STEER = """<script>
-const dials = document.forms[1].elements, sign = dials.d1;
-dials.d0.value = 2;
-sign[0].checked = true;
-sign[0].dispatchEvent(new Event('input', {bubbles: true}));
-</script>"""
-
-
-@pytest.mark.skipif(not BROWSER, reason="no Chromium or Chrome here")
-def test_in_a_browser_one_picture_moves_and_its_copy_does_not(tmp_path):
-    page = tmp_path / "page.html"
-    html = product_table()._repr_html_()
-    page.write_text(f'<meta charset="utf-8">{html}{html}{STEER}', encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync"]
-    options += ["--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}"]
-    command = [BROWSER, *options, "--dump-dom", page.as_uri()]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, encoding="utf-8")
-    except subprocess.TimeoutExpired:
-        pytest.skip("the browser did not start in a minute")
-    if not done.stdout.strip():
-        pytest.skip(f"the browser does not run here: {done.stderr[-200:]}")
-    still, moved = BeautifulSoup(done.stdout, "html.parser").find_all("form")
-    for form, says, drawn in ((moved, "3 & + </script>", "3+"), (still, "2 & é </script>", "2é")):
-        assert form.find("figcaption").get_text() == says
-        assert form.select_one(".frame b").get_text().strip() == drawn
-        assert form.find("output").get_text() == drawn[0]
-        assert form.select_one("[type=range]")["aria-valuetext"] == drawn[0]
 
 
 # --- threshold and prevalence --------------------------------------------------------------

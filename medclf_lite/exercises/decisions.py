@@ -58,14 +58,13 @@ def nothing_learnt_outside_the_folds(answer: Any) -> str:  # noqa: ANN401
     )
     if outside > 0.68:
         raise NotYetError(
-            f"Where features are noise and labels are thrown with a coin you find {outside:.2f}.",
+            f"Where features are noise and labels are given by chance you find {outside:.2f}.",
             "Is it a ROC-AUC? If so, something has seen the labels of the fold that is judged. "
             "What learns from labels before the folds are made?",
         )
     if copies > 0.68:
         raise NotYetError(
-            f"Four nearly equal images a patient, labels thrown with a coin: you find "
-            f"{copies:.2f}.",
+            f"Four nearly equal images per patient, labels given by chance: you find {copies:.2f}.",
             "Whose images may be in training while another of theirs is judged? Do the folds, and "
             "the function that uses them, know the patients?",
         )

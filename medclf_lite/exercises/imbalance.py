@@ -73,7 +73,8 @@ def prevalence_put_back(answer: Any) -> str:  # noqa: ANN401
         if old == new and not np.allclose(values, scores, atol=1e-6):
             raise NotYetError("Where the prevalence stays, the scores must stay.")
         error = np.abs(values - shift_prevalence(scores, old, new))
-        if (worst := int(error.argmax())) >= 0 and error[worst] > 1e-3:
+        worst = int(error.argmax())
+        if error[worst] > 1e-3:
             raise NotYetError(
                 f"From a prevalence of {old:g} to {new:g}, a score of {scores[worst]:.2f} becomes "
                 f"{values[worst]:.3f}, which is not right.",

@@ -7,6 +7,8 @@ import json
 import pytest
 from page_checks import HTML, ROOT, UNFOLD, barriers, page_names
 
+from medclf_lite.widgets import Dial, Frame, States
+
 QUIZZES = {p.stem: json.loads(p.read_text("utf-8"))
            for p in sorted((ROOT / "medclf_lite" / "quizzes").glob("*.json"))}  # fmt: skip
 WITH_DIALS = [n for n in page_names(HTML) if 'class="medclf-states"' in (HTML / n).read_text()]
@@ -90,3 +92,19 @@ def test_each_dial_changes_the_picture_by_the_keyboard(browser_page, name, mode)
         assert len({picture for picture, _ in seen}) >= 2
         assert len({said for _, said in seen}) >= 2
     assert visit.complaints == []
+
+
+def test_of_two_copies_on_a_page_only_the_one_that_is_moved_changes(serve, open_page, tmp_path):
+    dials = Dial("n", (1, 2, 3), 2), Dial("sign", ("+", "é"), "é")
+    html = States("Twice", dials, lambda n, sign: Frame(f"<b>{n}{sign}</b>", f"{n} {sign}"))
+    copies = html._repr_html_() * 2
+    (tmp_path / "twice.html").write_text(f'<meta charset="utf-8">{copies}', encoding="utf-8")
+    page = open_page(serve(tmp_path), "twice.html").page
+    still, moved = page.locator("form").all()
+    moved.locator("input[type=range]").press("ArrowRight")
+    moved.locator("input[type=radio]").first.check()
+    for form, drawn, says in ((moved, "3+", "3 +"), (still, "2é", "2 é")):
+        assert form.locator(".frame b").inner_text() == drawn
+        assert form.locator("figcaption").inner_text() == says
+        assert form.locator("output").inner_text() == drawn[0]
+        assert form.locator("[type=range]").get_attribute("aria-valuetext") == drawn[0]
